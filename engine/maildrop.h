@@ -1,0 +1,81 @@
+/*
+ * What the session needs from a store of messages.  Maildir is one; the
+ * session knows nothing else of storage.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_MAILDROP_H
+#define PK_MAILDROP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/err.h"
+
+/* Longest unique-id, in octets (RFC 1939 section 7). */
+#define PK_UNIQUE_ID_MAX 70
+
+/* One line of the scan listing and the unique-id listing. */
+struct pk_message_info {
+	uint64_t octets;	/* as RETR sends it: CRLF, no doubled dots */
+	const char *uid;	/* 1 to 70 octets 0x21-0x7E; no NUL after them */
+	size_t uid_len;
+};
+
+/* What becomes of a message in the UPDATE state. */
+enum pk_verdict {
+	PK_KEEP = 0,
+	PK_DISPOSE,
+};
+
+struct pk_maildrop;
+
+/*
+ * A maildrop is open and locked for one session from before the session gets
+ * it until the wrapper closes it.  The set of messages and their numbers (1
+ * to count) do not change meanwhile (RFC 1939 section 4).
+ */
+struct pk_maildrop_ops {
+	/* The number of messages. */
+	uint32_t (*count)(const struct pk_maildrop *md);
+
+	/* *info_r of message msgno, valid while the maildrop is open. */
+	void (*info)(const struct pk_maildrop *md, uint32_t msgno,
+	    struct pk_message_info *info_r);
+
+	/*
+	 * Open message msgno for reading from its first octet.  At most one
+	 * is open at a time.  PK_ERR_NOTFOUND: it is gone (another program
+	 * removed it).  PK_ERR_IO, PK_ERR_NOMEM: nothing is open.
+	 */
+	enum pk_err (*open)(struct pk_maildrop *md, uint32_t msgno);
+
+	/*
+	 * Read up to size octets of the open message as it is stored, any
+	 * line ends.  *len_r = 0: its end.  PK_ERR_IO: it cannot be read on.
+	 */
+	enum pk_err (*read)(struct pk_maildrop *md, uint8_t *buf, size_t size,
+	    size_t *len_r);
+
+	/*
+	 * Close the open message.  whole: it was read to its end, and sent
+	 * says how many octets that were for the client; where that differs
+	 * from what info announced, the store corrects its records.
+	 */
+	void (*close)(struct pk_maildrop *md, bool whole, uint64_t sent);
+
+	/*
+	 * The UPDATE state: plan[msgno - 1] is an enum pk_verdict for each
+	 * message.  Returns how many of those to be disposed of are still
+	 * there afterwards; a message that was already gone is not.
+	 */
+	uint32_t (*update)(struct pk_maildrop *md, const uint8_t *plan);
+};
+
+/* The head of every store's own structure. */
+struct pk_maildrop {
+	const struct pk_maildrop_ops *ops;
+};
+
+#endif

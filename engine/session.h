@@ -1,0 +1,149 @@
+/*
+ * The POP3 session (RFC 1939, 2449, 2595, 3206, 5034): octets in, octets out,
+ * and questions to the wrapper.  It reads no clock, socket or file.
+ *
+ * A wrapper calls pk_session_run() with what the client sent and with room for
+ * the answer, sends what was written, answers the question if there is one,
+ * and calls again.  One session object goes through every state, or one
+ * process runs AUTHORIZATION and another, with an object of its own, the rest.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_SESSION_H
+#define PK_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/err.h"
+#include "engine/login.h"
+#include "engine/maildrop.h"
+#include "engine/span.h"
+
+/* Least room for output: a status line (RFC 1939 section 3: 512 octets). */
+#define PK_REPLY_MAX 512
+
+struct pk_session;
+
+/* Where a kind of credential may be used. */
+enum pk_allow {
+	PK_ALLOW_NEVER = 0,
+	PK_ALLOW_TLS,
+	PK_ALLOW_ALWAYS,
+};
+
+/* How a session begins; copied, but the strings must outlive the session. */
+struct pk_session_settings {
+	const char *host;		/* name in the greeting */
+	const char *implementation;	/* for CAPA; NULL: withheld */
+	/*
+	 * The banner timestamp "<...>"; NULL: no APOP.  Shown, and APOP
+	 * accepted, only as apop allows.
+	 */
+	const char *challenge;
+	enum pk_allow apop;
+	enum pk_allow passwords;	/* USER/PASS, AUTH PLAIN and LOGIN */
+	bool tls;			/* TLS is active from the first octet */
+	bool stls;			/* STLS can be had */
+	unsigned max_failures;		/* logins refused before closing; 0: any */
+};
+
+/* The octets of one call; run() moves the pointers and lowers the lengths. */
+struct pk_io {
+	const uint8_t *in;	/* from the client */
+	size_t in_len;
+	uint8_t *out;		/* room for the client's octets */
+	size_t out_len;		/* at least PK_REPLY_MAX to make progress */
+	uint8_t *scratch;	/* for reading messages; contents not kept */
+	size_t scratch_len;	/* larger than 0 if a maildrop is open */
+};
+
+enum pk_want {
+	PK_WANT_INPUT,		/* everything is answered; more octets, please */
+	PK_WANT_OUTPUT,		/* send what is written and come with room */
+	PK_WANT_LOGIN,		/* answer with _login_ok() or _login_failed() */
+	PK_WANT_TLS,		/* send all, start TLS, _tls_started() */
+	PK_WANT_UPDATE,		/* QUIT: carry out the plan, then _updated() */
+	PK_WANT_CLOSE,		/* send all, then close the connection */
+};
+
+/* Why a session ends, for the log. */
+enum pk_end {
+	PK_END_NONE = 0,	/* it has not ended by itself: the wrapper knows */
+	PK_END_QUIT,		/* QUIT, and UPDATE left nothing behind */
+	PK_END_UPDATE_FAILED,	/* QUIT, but not all could be removed */
+	PK_END_FAILURES,	/* too many refused logins */
+	PK_END_READ,		/* a message could not be read to its end */
+	PK_END_NOMEM,		/* out of memory */
+};
+
+/* What a session did, for the log. */
+struct pk_session_totals {
+	uint32_t retr, top, dele;	/* commands answered with +OK */
+	uint64_t octets;		/* of messages, as LIST counts them */
+};
+
+/*
+ * A session in the AUTHORIZATION state whose greeting is the first output.
+ * NULL: out of memory.
+ */
+struct pk_session *pk_session_new(const struct pk_session_settings *settings)
+    PK_WARN_UNUSED;
+
+/*
+ * A session that was authenticated elsewhere: TRANSACTION state, and the first
+ * output answers that login (+OK with the drop listing, as PASS does).  The
+ * maildrop is borrowed until _free().  NULL: out of memory.
+ */
+struct pk_session *pk_session_new_transaction(
+    const struct pk_session_settings *settings, struct pk_maildrop *md)
+    PK_WARN_UNUSED;
+
+/* Wipe and free *sp and set it to NULL; *sp may be NULL. */
+void pk_session_free(struct pk_session **sp);
+
+/*
+ * Execute commands from io->in and write replies to io->out, in order, until
+ * the session wants something.  Input that it did not consume is given again.
+ * With PK_WANT_TLS all input is consumed: what a client sent in clear after
+ * STLS is discarded (RFC 2595 section 4), and so must what was not yet read.
+ */
+enum pk_want pk_session_run(struct pk_session *s, struct pk_io *io);
+
+/* After PK_WANT_LOGIN: the attempt.  Valid until it is answered. */
+const struct pk_credential *pk_session_credential(const struct pk_session *s);
+
+/*
+ * Answer PK_WANT_LOGIN.  The stored credential is wiped.  _failed(): result is
+ * not PK_LOGIN_OK, and the reply is written by the next run (the wrapper may
+ * delay that).  _ok(): the session enters TRANSACTION with md, as
+ * pk_session_new_transaction() does; PK_ERR_NOMEM: call _failed() instead.
+ */
+void pk_session_login_failed(struct pk_session *s,
+    enum pk_login_result result);
+enum pk_err pk_session_login_ok(struct pk_session *s, struct pk_maildrop *md)
+    PK_WARN_UNUSED;
+
+/* Answer PK_WANT_TLS: the handshake is done; what was typed before is forgotten. */
+void pk_session_tls_started(struct pk_session *s);
+
+/* After PK_WANT_UPDATE: an enum pk_verdict for each message, for md's update. */
+const uint8_t *pk_session_plan(const struct pk_session *s);
+
+/* Answer PK_WANT_UPDATE: so many messages to be removed are still there. */
+void pk_session_updated(struct pk_session *s, uint32_t left);
+
+/* Totals so far, and why the session ended by itself. */
+void pk_session_totals(const struct pk_session *s,
+    struct pk_session_totals *totals_r);
+enum pk_end pk_session_end(const struct pk_session *s);
+const char *pk_end_name(enum pk_end end);
+
+/*
+ * The one status line that refuses a login with result, CRLF included.  For
+ * a wrapper that must refuse after its session object is gone.
+ */
+const char *pk_login_refusal(enum pk_login_result result);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * A Maildir as a maildrop (engine/maildrop.h), with its popkeep.index.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_MAILDIR_H
+#define PK_MAILDIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/maildrop.h"
+
+/* One line for the log: what failed, with the path below the Maildir. */
+#define PK_MAILDIR_WHY 512
+
+enum pk_maildir_status {
+	PK_MAILDIR_OK = 0,
+	PK_MAILDIR_IN_USE,	/* another session, or the sweep, has the lock */
+	PK_MAILDIR_TEMPORARY,	/* a disk or limit failed: try later */
+	PK_MAILDIR_PERMANENT,	/* somebody must mend it (no Maildir, gzip...) */
+};
+
+struct pk_maildir_settings {
+	bool nfs;		/* always read the directories */
+	bool create;		/* make a missing Maildir (mode 0700) */
+};
+
+/*
+ * Lock and open the Maildir at path, absolute.  On PK_MAILDIR_OK *md_r is a
+ * maildrop for pk_maildir_close(); otherwise nothing is left open or locked.
+ * why gets a line whenever something is wrong, also when the session can go
+ * on (an index that was rebuilt or cannot be written); else it is "".
+ */
+enum pk_maildir_status pk_maildir_open(const char *path,
+    const struct pk_maildir_settings *settings, struct pk_maildrop **md_r,
+    char why[PK_MAILDIR_WHY]) __attribute__((__warn_unused_result__));
+
+/* What update() or a read could not do, as one line for the log, or "". */
+const char *pk_maildir_why(const struct pk_maildrop *md);
+
+/* Write what changed to the index, unlock, free, *mdp = NULL. */
+void pk_maildir_close(struct pk_maildrop **mdp);
+
+#endif
