@@ -56,8 +56,9 @@ struct pk_command {
 /*
  * Take line apart; line has no line end.  Keywords are case-insensitive,
  * arguments are separated by single spaces, and one trailing space is
- * ignored.  The spans in *cmd_r point into line.
- * PK_ERR_SYNTAX: NUL or CR in the line, or a space too many.
+ * ignored.  PASS has no arguments, only rest: spaces belong to the password.
+ * The spans in *cmd_r point into line.
+ * PK_ERR_SYNTAX: NUL or CR in the line, or (but for PASS) a space too many.
  */
 enum pk_err pk_command_parse(struct pk_span line, struct pk_command *cmd_r)
     PK_WARN_UNUSED;
