@@ -26,9 +26,9 @@ struct pk_username_rules {
  * Turn name, as a client typed it or PAM returned it, into its canonical
  * spelling with a NUL.
  * PK_ERR_SYNTAX: empty, or a control octet, space, DEL, "/" or NUL in it, or
- * it (or the part after an "@") begins with ".", or ".." is in it, or nothing
- * stands before "@" or the detail separator: such names never reach a path, a
- * log or PAM.
+ * it (or the part after the "@") begins with ".", or ".." is in it, or it has a
+ * second "@", or nothing stands before or after "@" or before the detail
+ * separator: such names never reach a path, a log or PAM.
  * PK_ERR_LIMIT: longer than PK_USERNAME_MAX.
  */
 enum pk_err pk_username_canonical(const struct pk_username_rules *rules,
