@@ -1,0 +1,469 @@
+"""What the end-to-end tests share: a private popkeepd, a raw POP3 client, and
+the list of tests.  Python's standard library only.
+
+SPDX-License-Identifier: ISC
+"""
+import contextlib
+import hashlib
+import os
+import select
+import shutil
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.realpath(__file__))))
+SERVE = os.environ.get("POPKEEP_SERVE") or os.path.join(TOP, "tools", "serve")
+BUILD = os.environ.get("POPKEEP_BUILD") or os.path.join(TOP, "build")
+ROOT = os.geteuid() == 0
+
+TESTS = []
+
+
+class Skip(Exception):
+    """A test cannot run here; the text says why."""
+
+
+def test(function):
+    """Decorator: function() is a test; its first doc line is its name."""
+    TESTS.append((function.__module__, function.__name__,
+                  function.__doc__.strip().splitlines()[0], function, ()))
+    return function
+
+
+def each(*rows):
+    """Decorator: one test per row, function(*row)."""
+    def register(function):
+        for row in rows:
+            row = row if isinstance(row, tuple) else (row,)
+            TESTS.append((function.__module__,
+                          "%s-%s" % (function.__name__,
+                                     "-".join(str(r) for r in row)),
+                          function.__doc__.strip().splitlines()[0]
+                          + ": " + ", ".join(str(r) for r in row),
+                          function, row))
+        return function
+    return register
+
+
+def needs(*programs):
+    for program in programs:
+        if not shutil.which(program) and not os.path.exists(program):
+            raise Skip("no %s here" % program)
+
+
+def same(got, expected, what="value"):
+    if got != expected:
+        if isinstance(got, bytes) and isinstance(expected, bytes):
+            at = next((i for i, (a, b) in enumerate(zip(got, expected))
+                       if a != b), min(len(got), len(expected)))
+            raise AssertionError(
+                "%s: %d octets, expected %d; at %d: %r, expected %r" %
+                (what, len(got), len(expected), at, got[at:at + 40],
+                 expected[at:at + 40]))
+        raise AssertionError("%s: %.300r, expected %.300r" %
+                             (what, got, expected))
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def until(condition, what, seconds=10):
+    """Wait for condition() to become true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError("not within %s s: %s" % (seconds, what))
+        time.sleep(0.02)
+
+
+def free_ports(count=2):
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+@contextlib.contextmanager
+def private_dir():
+    """A directory that every uid may search, removed afterwards."""
+    path = tempfile.mkdtemp(prefix="popkeep-e2e.")
+    os.chmod(path, 0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class Server:
+    """tools/serve with its directory.  Use it in a with statement."""
+
+    def __init__(self, users=("ann",), settings=(), messages=(), options=(),
+                 directory=None):
+        self.users = list(users)
+        self.settings, self.options = list(settings), list(options)
+        self.own_dir = directory is None
+        self.dir = directory or tempfile.mkdtemp(prefix="popkeep-e2e.")
+        os.chmod(self.dir, 0o755)
+        self.port, self.tls_port = free_ports()
+        self.process = None
+        if messages:
+            for user in self.users:
+                self.fill(user, messages)
+
+    def home(self, user=None):
+        user = user or self.users[0]
+        return self.dir if user == self.users[0] else self.dir + "/" + user
+
+    def maildir(self, user=None):
+        return self.home(user) + "/Maildir"
+
+    @staticmethod
+    def password(user):
+        return "pass word of " + user
+
+    @staticmethod
+    def secret(user):
+        return "shared-secret-of-" + user
+
+    def start(self):
+        argv = [SERVE, "--dir", self.dir, "--port", str(self.port),
+                "--tls-port", str(self.tls_port), "--no-build"]
+        for user in self.users:
+            argv += ["--user", user, "--password", self.password(user),
+                     "--apop-secret", self.secret(user)]
+        for setting in self.settings:
+            argv += ["--set", setting]
+        errors = open(self.dir + "/serve.err", "ab")
+        self.process = subprocess.Popen(
+            argv + self.options, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=errors)
+        line = self.process.stdout.readline()
+        if line != b"ready\n":
+            self.process.wait()
+            raise AssertionError("tools/serve: %r, %s" % (
+                line, open(self.dir + "/serve.err").read()[-2000:]))
+        return self
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            status = "none: it hangs"
+        self.process.stdout.close()
+        self.process = None
+        errors = open(self.dir + "/serve.err").read()
+        same((status, errors), (0, ""), "end of tools/serve")
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is not None:
+                with contextlib.suppress(Exception):
+                    log = self.log().splitlines()
+                    print("    the end of the log:\n      " +
+                          "\n      ".join(log[-15:]))
+                with contextlib.suppress(Exception):
+                    self.stop()
+            else:
+                self.stop()
+        finally:
+            if self.process is not None:
+                self.process.kill()
+            if self.own_dir:
+                shutil.rmtree(self.dir, ignore_errors=True)
+
+    # What is in the mailbox, as the file system shows it.
+
+    def fill(self, user, messages, folder="new"):
+        """Deliver messages (bytes each), oldest first."""
+        maildir = self.maildir(user)
+        for name in ("tmp", "new", "cur"):
+            os.makedirs("%s/%s" % (maildir, name), exist_ok=True)
+        for number, message in enumerate(messages):
+            self.deliver(user, message, folder=folder)
+
+    counter = 0
+
+    def deliver(self, user, message, folder="new", name=None):
+        """One message, as an MTA would do it: tmp, then a rename."""
+        maildir = self.maildir(user)
+        Server.counter += 1
+        name = name or "%d.M%06dP%d.test" % (
+            1600000000 + Server.counter, Server.counter, os.getpid())
+        with open("%s/tmp/%s" % (maildir, name), "wb") as f:
+            f.write(message)
+            if ROOT:
+                owner = os.stat(maildir)
+                os.fchown(f.fileno(), owner.st_uid, owner.st_gid)
+        place = "%s/%s/%s" % (maildir, folder, name)
+        if folder == "cur" and ":2," not in name:
+            place += ":2,S"
+        os.rename("%s/tmp/%s" % (maildir, name), place)
+        return place
+
+    def stored(self, user=None):
+        """The contents of all messages in new/ and cur/, sorted."""
+        found = []
+        for folder in ("new", "cur"):
+            path = self.maildir(user) + "/" + folder
+            for name in os.listdir(path):
+                if os.path.isfile(path + "/" + name):
+                    with open(path + "/" + name, "rb") as f:
+                        found.append(f.read())
+        return sorted(found)
+
+    def log(self):
+        with open(self.dir + "/log", errors="replace") as f:
+            return f.read()
+
+    def until_log(self, *parts, after=0):
+        """Wait for a line of the log with all of parts in it."""
+        def found():
+            for line in self.log()[after:].splitlines():
+                if all(p in line for p in parts):
+                    return line
+            return None
+        return until(found, "a log line with " + ", ".join(parts))
+
+    # Connections.
+
+    def connect(self, tls=False):
+        """A connection that has read its greeting; tls: from the start."""
+        return Client(self.tls_port if tls else self.port, tls)
+
+    def login(self, user=None, tls=False, wait=True):
+        """A session in the TRANSACTION state.  wait: while [IN-USE]."""
+        user = user or self.users[0]
+        deadline = time.monotonic() + 10
+        while True:
+            c = self.connect(tls)
+            c.ok("USER " + user)
+            reply = c.command("PASS " + self.password(user))
+            if reply.startswith(b"+OK"):
+                return c
+            if not (wait and b"[IN-USE]" in reply) or \
+               time.monotonic() > deadline:
+                raise AssertionError("PASS: %r" % reply)
+            c.abort()
+            time.sleep(0.02)
+
+
+class Client:
+    """A POP3 client that does nothing by itself, on a raw socket."""
+
+    def __init__(self, port, tls=False, timeout=30, greeting=True):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        if tls:
+            self.start_tls()
+        self.greeting = self.line() if greeting else None
+
+    def start_tls(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self.socket = context.wrap_socket(self.socket)
+
+    def stls(self):
+        self.ok("STLS")
+        self.start_tls()
+
+    def send(self, data):
+        self.socket.sendall(data.encode() if isinstance(data, str) else data)
+
+    def fill(self):
+        """Read what is there; False at the end of the connection."""
+        data = self.socket.recv(1 << 18)
+        self.buffer += data
+        return bool(data)
+
+    def line(self):
+        """One line with its CRLF; b"" if the server closed before."""
+        while True:
+            at = self.buffer.find(b"\r\n")
+            if at >= 0:
+                line, self.buffer = self.buffer[:at + 2], self.buffer[at + 2:]
+                return line
+            if not self.fill():
+                rest, self.buffer = self.buffer, b""
+                if rest:
+                    raise AssertionError("cut in a line: %.200r" % rest)
+                return b""
+
+    def command(self, text):
+        """Send a command line; its status line, checked for form."""
+        data = text.encode() if isinstance(text, str) else text
+        self.send(data + b"\r\n")
+        return self.status(text)
+
+    def status(self, text="?"):
+        reply = self.line()
+        check(reply[:3] == b"+OK" or reply[:4] == b"-ERR" or reply[:2] == b"+ ",
+              "%.60r is answered by %.100r" % (text, reply))
+        check(len(reply) <= 512, "a status line of %d octets" % len(reply))
+        return reply
+
+    def ok(self, text):
+        reply = self.command(text)
+        check(reply[:3] == b"+OK", "%.60r: %r" % (text, reply))
+        return reply
+
+    def err(self, text, code=None):
+        reply = self.command(text)
+        check(reply[:4] == b"-ERR", "%.60r: %r, expected -ERR" % (text, reply))
+        if code is not None:
+            check(reply.startswith(b"-ERR [" + code.encode() + b"]"),
+                  "%.60r: %r, expected [%s]" % (text, reply, code))
+        return reply
+
+    def body(self):
+        """The octets of a multi-line reply after its first line, unstuffed."""
+        # The status line ended in CRLF: so does what precedes the first dot.
+        chunks, tail = [b"\r\n" + self.buffer], b""
+        while b"\r\n.\r\n" not in tail + chunks[-1]:
+            tail = (tail + chunks[-1])[-4:]
+            chunks.append(self.socket.recv(1 << 18))
+            check(chunks[-1], "the connection ended in a multi-line reply")
+        data = b"".join(chunks)
+        end = data.index(b"\r\n.\r\n")
+        self.buffer = data[end + 5:]
+        return unstuff(data[2:end + 2])
+
+    def multi(self, text):
+        self.ok(text)
+        return self.body()
+
+    def lines(self, text):
+        return self.multi(text).decode("latin-1").splitlines()
+
+    def stat(self):
+        fields = self.ok("STAT").split()
+        return int(fields[1]), int(fields[2])
+
+    def scan(self):
+        return [tuple(int(n) for n in l.split()) for l in self.lines("LIST")]
+
+    def uids(self):
+        return [l.split(" ", 1)[1] for l in self.lines("UIDL")]
+
+    def at_end(self):
+        """True if the server has closed and sent nothing more."""
+        try:
+            return not self.buffer and not self.fill()
+        except (ConnectionResetError, ssl.SSLError):
+            return True
+
+    def quit(self):
+        self.ok("QUIT")
+        check(self.at_end(), "octets after the reply to QUIT")
+        self.socket.close()
+
+    def close(self):
+        self.socket.close()
+
+    def abort(self):
+        """End the TCP connection by RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                               struct.pack("ii", 1, 0))
+        if isinstance(self.socket, ssl.SSLSocket):
+            raw = socket.socket(fileno=self.socket.detach())
+            raw.close()
+        else:
+            self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.socket.close()
+
+    def apop(self, user, secret):
+        check(b"<" in self.greeting, "no timestamp in %r" % self.greeting)
+        stamp = self.greeting[self.greeting.index(b"<"):
+                              self.greeting.index(b">") + 1]
+        digest = hashlib.md5(stamp + secret.encode()).hexdigest()
+        return self.command("APOP %s %s" % (user, digest))
+
+
+def unstuff(raw):
+    """Undo byte-stuffing; and a server that did not stuff is found out."""
+    parts = (b"\r\n" + raw).split(b"\r\n.")
+    for part in parts[1:]:
+        check(part.startswith(b"."), "a line with a single dot in front: %.40r"
+              % part)
+    return b"\r\n".join(parts)[2:]
+
+
+def run(argv, stdin=b"", env=None, cwd=None, timeout=60, status=0):
+    """Run a client; its output.  status: what it must exit with, or a tuple."""
+    environment = dict(os.environ, **(env or {}))
+    done = subprocess.run(argv, input=stdin, env=environment, cwd=cwd,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=timeout)
+    allowed = status if isinstance(status, tuple) else (status,)
+    check(done.returncode in allowed, "%s: exit status %s: %s" % (
+        argv[0], done.returncode,
+        done.stdout.decode(errors="replace")[-1500:]))
+    return done.stdout
+
+
+def processes():
+    """pid -> (parent, command line) of every process."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                with open("/proc/%s/stat" % entry) as f:
+                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
+                with open("/proc/%s/cmdline" % entry, "rb") as f:
+                    line = f.read().replace(b"\0", b" ").decode().strip()
+                found[int(entry)] = (parent, line)
+    return found
+
+
+def family(pid):
+    """The descendants of pid: pid -> command line."""
+    everything = processes()
+    found, todo = {}, [pid]
+    while todo:
+        parent = todo.pop()
+        for child, (its_parent, line) in everything.items():
+            if its_parent == parent and child not in found:
+                found[child] = line
+                todo.append(child)
+    return found
