@@ -116,7 +116,8 @@ class Server:
     """tools/serve with its directory.  Use it in a with statement."""
 
     def __init__(self, users=("ann",), settings=(), messages=(), options=(),
-                 directory=None):
+                 directory=None, word="pass word of "):
+        self.word = word		# the start of every password
         self.users = list(users)
         self.settings, self.options = list(settings), list(options)
         self.own_dir = directory is None
@@ -135,9 +136,8 @@ class Server:
     def maildir(self, user=None):
         return self.home(user) + "/Maildir"
 
-    @staticmethod
-    def password(user):
-        return "pass word of " + user
+    def password(self, user):
+        return self.word + user
 
     @staticmethod
     def secret(user):
@@ -176,6 +176,10 @@ class Server:
         self.process = None
         errors = open(self.dir + "/serve.err").read()
         same((status, errors), (0, ""), "end of tools/serve")
+
+    @property
+    def certificate(self):
+        return self.dir + "/.popkeep/cert.pem"
 
     def restart(self):
         self.stop()
