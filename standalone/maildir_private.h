@@ -1,0 +1,63 @@
+/*
+ * What the files of the Maildir store share.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_MAILDIR_PRIVATE_H
+#define PK_MAILDIR_PRIVATE_H
+
+#include <errno.h>
+
+#include "standalone/index.h"
+#include "standalone/maildir.h"
+#include "standalone/maildir_locate.h"
+
+/* How often a message is looked for that is renamed again meanwhile. */
+#define PK_LOOK_TRIES	4
+
+struct maildir {
+	struct pk_maildrop head;
+	struct pk_index index;
+	struct pk_places places;
+	int dirfd, lockfd;
+	int dirs[PK_DIRS];	/* opened when needed */
+	int message;		/* the open message, or -1 */
+	uint32_t message_id;
+	uint64_t message_size;
+	bool nfs;
+	bool changed;		/* the index is to be written */
+	char why[PK_MAILDIR_WHY];
+};
+
+static inline struct maildir *
+from_head(struct pk_maildrop *md)
+{
+	return (struct maildir *)md;
+}
+
+static inline const struct maildir *
+from_head_const(const struct pk_maildrop *md)
+{
+	return (const struct maildir *)md;
+}
+
+/* Is the file not where it was, rather than not to be had? */
+static inline bool
+pk_maildir_is_missing(int err)
+{
+	return err == ENOENT || err == ESTALE;
+}
+
+/* The descriptor of new or cur, or -1 and errno. */
+int pk_maildir_dir(struct maildir *m, enum pk_maildir_dir dir);
+
+/* Add to m->why that something failed for record id with this errno. */
+void pk_maildir_say(struct maildir *m, uint32_t id);
+
+/* Write the index without what was removed, and names as they are now. */
+enum pk_err pk_maildir_save(struct maildir *m, char why[PK_MAILDIR_WHY]);
+
+/* The UPDATE state (struct pk_maildrop_ops). */
+uint32_t pk_maildir_update(struct pk_maildrop *md, const uint8_t *plan);
+
+#endif
