@@ -143,7 +143,7 @@ test_command_refuses_nul_wherever_it_stands(void **state)
 static void
 test_command_reads_nothing_after_any_truncation(void **state)
 {
-	static const char line[] = "APOP mrose c4c9334bac560ecc979e58001b3e22fb";
+	static const char line[] = "APOP mrose c4c9334bac560ecc979e58001b3e";
 	struct pk_command cmd;
 	size_t len;
 
