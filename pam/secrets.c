@@ -243,7 +243,9 @@ pk_secrets_open(const char *path, const char *key_path,
 		explain(why, "store %s: out of memory", path);
 		return NULL;
 	}
-	if (!open_store(store, path, key_path, mode, why))
+	if (open_store(store, path, key_path, mode, why))
+		why[0] = '\0';
+	else
 		pk_secrets_close(&store);
 	return store;
 }

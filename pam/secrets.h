@@ -34,8 +34,8 @@ enum pk_secrets_mode {
  * Open the store at path with the key in the file key_path (exactly
  * PK_SECRET_KEY_LEN octets).  A key that anybody but its owner may read or
  * write, or that neither the caller nor root owns, is refused, and so is one
- * that is not this store's.  NULL: why says why.  LMDB: a store is opened once
- * in a process and is not used across fork(2).
+ * that is not this store's.  NULL: why says why (else it is empty).  LMDB: a
+ * store is opened once in a process and is not used across fork(2).
  */
 struct pk_secrets *pk_secrets_open(const char *path, const char *key_path,
     enum pk_secrets_mode mode, char why[PK_SECRETS_WHY]) PK_WARN_UNUSED;
