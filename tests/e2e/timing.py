@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""A measurement, not a test: does the time of APOP tell who exists?
+
+usage: timing.py [TRIES]         (default 10000 of each kind)
+
+Asks for a user that exists with a wrong digest, and for one that does not, in
+turns and in random order, and compares the medians.  Below 0.1 ms apart is
+good.  The delay of refused logins is off.
+
+SPDX-License-Identifier: ISC
+"""
+import os
+import random
+import statistics
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from lib import Server, check  # noqa: E402
+
+
+def main():
+    tries = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
+    with Server(users=("ann", "bob", "carol"), settings=[
+            "max-failures = 1000000", "failure-delay = 0",
+            "failure-delay-max = 0"]) as s:
+        c = s.connect()
+        times = {"ann": [], "eve": []}		# eve does not exist
+        order = list(times) * (tries + 200)
+        random.shuffle(order)
+        for name in order:
+            line = b"APOP %s %s\r\n" % (name.encode(),
+                                        os.urandom(16).hex().encode())
+            start = time.perf_counter()
+            c.socket.sendall(line)
+            reply = c.line()
+            times[name].append(time.perf_counter() - start)
+            check(reply.startswith(b"-ERR [AUTH]"), "reply %r" % reply)
+        c.abort()
+    medians = {}
+    for name, what in (("ann", "wrong digest"), ("eve", "unknown user")):
+        kept = sorted(times[name][100:])
+        medians[name] = statistics.median(kept)
+        print("%-13s %6d tries, median %.4f ms, 10 %% %.4f ms, 90 %% %.4f ms" %
+              (what, len(kept), medians[name] * 1e3,
+               kept[len(kept) // 10] * 1e3, kept[len(kept) * 9 // 10] * 1e3))
+    apart = abs(medians["ann"] - medians["eve"]) * 1e3
+    print("medians are %.4f ms apart: %s" % (
+        apart, "good" if apart < 0.1 else "NOT good, 0.1 ms is the limit"))
+
+
+if __name__ == "__main__":
+    main()
