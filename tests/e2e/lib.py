@@ -6,16 +6,13 @@ SPDX-License-Identifier: ISC
 import contextlib
 import hashlib
 import os
-import select
 import shutil
-import signal
 import socket
 import ssl
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(

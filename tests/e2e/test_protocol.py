@@ -6,14 +6,13 @@ import base64
 import hashlib
 import os
 import re
-import select
 import socket
 import subprocess
 import threading
 import time
 
 import fixtures
-from lib import (ROOT, Client, Server, Skip, check, each, same, test, until)
+from lib import (ROOT, Client, Server, check, each, family, same, test, until)
 
 
 def b64(*parts):
@@ -170,8 +169,7 @@ def line_without_end():
                 pass	# closing or not reading on is an answer too
             other.ok("CAPA")
             other.body()
-            from lib import family
-            for pid, line in family(s.process.pid).items():
+                for pid, line in family(s.process.pid).items():
                 try:
                     status = open("/proc/%d/status" % pid).read()
                 except OSError:
@@ -659,7 +657,6 @@ def slow_reader():
         c = s.login("ann")
         c.send(b"RETR 1\r\n" * 10)
         time.sleep(1)
-        from lib import family
         for pid, line in family(s.process.pid).items():
             try:
                 status = open("/proc/%d/status" % pid).read()
