@@ -169,7 +169,7 @@ def line_without_end():
                 pass	# closing or not reading on is an answer too
             other.ok("CAPA")
             other.body()
-                for pid, line in family(s.process.pid).items():
+            for pid, line in family(s.process.pid).items():
                 try:
                     status = open("/proc/%d/status" % pid).read()
                 except OSError:
