@@ -75,7 +75,7 @@ enum pk_end {
 	PK_END_UPDATE_FAILED,	/* QUIT, but not all could be removed */
 	PK_END_FAILURES,	/* too many refused logins */
 	PK_END_READ,		/* a message could not be read to its end */
-	PK_END_NOMEM,		/* out of memory */
+
 };
 
 /* What a session did, for the log. */
