@@ -1,0 +1,470 @@
+/*
+ * The auth role: root, hence small.  It reads no file but the secret store, and
+ * talks to nobody but net, the parent and its helpers.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <openssl/crypto.h>
+
+#include "engine/apop.h"
+#include "pam/secrets.h"
+#include "standalone/log.h"
+#include "standalone/role.h"
+#include "standalone/sandbox.h"
+
+/* Logins after which a helper makes room for a fresh one: modules may leak. */
+#define HELPER_LOGINS 1000
+
+/* Milliseconds in which net must take a verdict. */
+#define NET_PATIENCE 1000
+
+struct request {
+	struct request *next;
+	struct pk_msg_login login;
+};
+
+struct helper {
+	struct helper *next;
+	pid_t pid;
+	int channel;
+	struct request *request;	/* NULL: idle */
+	unsigned logins;
+	struct event *ev, *timer;
+};
+
+static struct {
+	const struct pk_settings *settings;
+	struct pk_users_source *users;
+	struct pk_secrets *store;	/* apop-through = store, else NULL */
+	struct event_base *base;
+	int parent, net;
+	struct helper *helpers;
+	unsigned helper_count;
+	struct request *queue, **queue_tail;
+	unsigned queued;
+} auth;
+
+static void run_queue(void);
+
+static void
+request_free(struct request *r)
+{
+	OPENSSL_cleanse(r, sizeof(*r));
+	free(r);
+}
+
+/* ---- results -------------------------------------------------------------------- */
+
+static void
+log_failure(const struct pk_msg_login *l, enum pk_login_result result,
+    const char *reason)
+{
+	pk_log(PK_LOG_NOTICE, "login-failed: user=%.*s rhost=%s mech=%s "
+	    "tls=%u result=%s reason=%s", (int)l->user_len, l->user, l->rhost,
+	    pk_mechanism_name((enum pk_mechanism)l->mech), l->tls,
+	    pk_login_result_name(result), reason);
+}
+
+static bool
+approve(const struct pk_msg_login *l, const struct pk_msg_checked *c,
+    int session)
+{
+	struct pk_msg_approval a;
+
+	memset(&a, 0, sizeof(a));
+	a.id = l->id;
+	a.mech = l->mech;
+	a.tls = l->tls;
+	memcpy(a.rhost, l->rhost, sizeof(a.rhost));
+	a.account = c->account;
+	return pk_channel_send(auth.parent, PK_MSG_APPROVAL, &a,
+	    session) == 0;
+}
+
+/* net waits for each of them; a net that takes none is not served any more. */
+static void
+send_verdict(const struct pk_msg_verdict *v)
+{
+	struct pollfd p = { .fd = auth.net, .events = POLLOUT };
+
+	if (pk_channel_send(auth.net, PK_MSG_VERDICT, v, -1) == 0)
+		return;
+	if (errno == EAGAIN && poll(&p, 1, NET_PATIENCE) == 1 &&
+	    pk_channel_send(auth.net, PK_MSG_VERDICT, v, -1) == 0)
+		return;
+	event_base_loopbreak(auth.base);
+}
+
+/*
+ * The parent gets the approval before net gets the verdict, so that it is
+ * there when net claims it.
+ */
+static void
+answer(const struct pk_msg_login *l, const struct pk_msg_checked *c,
+    int session)
+{
+	struct pk_msg_verdict v = { .id = l->id, .result = c->result };
+	const char *reason = c->reason;
+
+	if (v.result == PK_LOGIN_OK && !approve(l, c, session)) {
+		v.result = PK_LOGIN_TEMPORARY;
+		reason = "the parent does not keep up";
+	}
+	if (v.result != PK_LOGIN_OK)
+		log_failure(l, (enum pk_login_result)v.result, reason);
+	send_verdict(&v);
+}
+
+static void
+answer_plainly(const struct pk_msg_login *l, enum pk_login_result result,
+    const char *reason)
+{
+	struct pk_msg_checked c;
+
+	memset(&c, 0, sizeof(c));
+	c.result = (uint32_t)result;
+	(void)strncat(c.reason, reason, sizeof(c.reason) - 1);
+	answer(l, &c, -1);
+}
+
+/* ---- helpers --------------------------------------------------------------------- */
+
+static void
+helper_free(struct helper *h, bool kill_it)
+{
+	struct helper **hp;
+
+	for (hp = &auth.helpers; *hp != h; hp = &(*hp)->next)
+		;
+	*hp = h->next;
+	auth.helper_count--;
+	if (kill_it)
+		(void)kill(h->pid, SIGKILL);
+	event_free(h->ev);
+	event_free(h->timer);
+	close(h->channel);
+	if (h->request != NULL)
+		request_free(h->request);
+	free(h);
+}
+
+static void
+helper_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct helper *h = arg;
+
+	(void)fd;
+	(void)what;
+	answer_plainly(&h->request->login, PK_LOGIN_TEMPORARY,
+	    "PAM took longer than pam-timeout");
+	helper_free(h, true);
+	run_queue();
+}
+
+static void
+helper_checked(struct helper *h, const struct pk_msg_checked *c, int session)
+{
+	struct request *r = h->request;
+
+	event_del(h->timer);
+	h->request = NULL;
+	answer(&r->login, c, session);
+	request_free(r);
+	if (session != -1) {
+		/* It holds a PAM session now, and ends with that. */
+		close(session);
+		helper_free(h, false);
+	} else if (++h->logins >= HELPER_LOGINS) {
+		helper_free(h, false);
+	}
+}
+
+static void
+helper_lost(struct helper *h)
+{
+	if (h->request != NULL)
+		answer_plainly(&h->request->login, PK_LOGIN_TEMPORARY,
+		    "the PAM helper died");
+	helper_free(h, true);
+}
+
+static void
+on_helper(evutil_socket_t fd, short what, void *arg)
+{
+	struct helper *h = arg;
+	enum pk_msg_type type;
+	union pk_msg m;
+	int pass;
+
+	(void)what;
+	switch (pk_channel_recv(fd, PK_MSG_BIT(PK_MSG_CHECKED), &type, &m,
+	    &pass)) {
+	case PK_RECEIVED:
+		if (h->request != NULL &&
+		    m.checked.id == h->request->login.id) {
+			helper_checked(h, &m.checked, pass);
+		} else {
+			if (pass != -1)
+				close(pass);
+			helper_lost(h);
+		}
+		break;
+	case PK_RECEIVED_NOTHING:
+		break;
+	case PK_RECEIVED_END:
+	case PK_RECEIVED_NONSENSE:
+		helper_lost(h);
+		break;
+	}
+	run_queue();
+}
+
+static struct helper *
+helper_new(void)
+{
+	struct helper *h = calloc(1, sizeof(*h));
+	int pair[2];
+
+	if (h == NULL)
+		return NULL;
+	if (pk_channel_pair(pair, false) != 0) {
+		free(h);
+		return NULL;
+	}
+	h->pid = pk_role_fork();
+	if (h->pid == 0) {
+		/* Its word reaches the log through auth's answers. */
+		pk_sandbox_close(STDERR_FILENO + 1, &pair[1], 1);
+		pk_helper_main(auth.settings, auth.users, pair[1]);
+	}
+	close(pair[1]);
+	h->channel = pair[0];
+	h->ev = event_new(auth.base, pair[0], EV_READ | EV_PERSIST, on_helper,
+	    h);
+	h->timer = event_new(auth.base, -1, 0, helper_timeout, h);
+	if (h->pid == -1 || h->ev == NULL || h->timer == NULL ||
+	    event_add(h->ev, NULL) != 0) {
+		if (h->pid > 0)
+			(void)kill(h->pid, SIGKILL);
+		if (h->ev != NULL)
+			event_free(h->ev);
+		if (h->timer != NULL)
+			event_free(h->timer);
+		close(pair[0]);
+		free(h);
+		return NULL;
+	}
+	h->next = auth.helpers;
+	auth.helpers = h;
+	auth.helper_count++;
+	return h;
+}
+
+static struct helper *
+idle_helper(void)
+{
+	struct helper *h;
+
+	for (h = auth.helpers; h != NULL; h = h->next)
+		if (h->request == NULL)
+			return h;
+	return auth.helper_count < auth.settings->pam_helpers ?
+	    helper_new() : NULL;
+}
+
+static void
+run_queue(void)
+{
+	struct timeval limit = { auth.settings->pam_timeout, 0 };
+	struct helper *h;
+	struct request *r;
+
+	while (auth.queue != NULL && (h = idle_helper()) != NULL) {
+		r = auth.queue;
+		if (pk_channel_send(h->channel, PK_MSG_LOGIN, &r->login,
+		    -1) != 0) {
+			helper_free(h, true);
+			continue;
+		}
+		auth.queue = r->next;
+		if (auth.queue == NULL)
+			auth.queue_tail = &auth.queue;
+		auth.queued--;
+		h->request = r;
+		event_add(h->timer, &limit);
+	}
+	/* Without any helper nothing would ever run the queue again. */
+	while (auth.helpers == NULL && (r = auth.queue) != NULL) {
+		auth.queue = r->next;
+		auth.queued--;
+		answer_plainly(&r->login, PK_LOGIN_TEMPORARY,
+		    "no PAM helper can be started");
+		request_free(r);
+	}
+	if (auth.queue == NULL)
+		auth.queue_tail = &auth.queue;
+}
+
+static void
+enqueue(const struct pk_msg_login *l)
+{
+	struct request *r;
+
+	if (auth.queued >= auth.settings->pam_queue) {
+		answer_plainly(l, PK_LOGIN_TEMPORARY, "pam-queue is full");
+		return;
+	}
+	r = malloc(sizeof(*r));
+	if (r == NULL) {
+		answer_plainly(l, PK_LOGIN_TEMPORARY, "out of memory");
+		return;
+	}
+	r->next = NULL;
+	r->login = *l;
+	*auth.queue_tail = r;
+	auth.queue_tail = &r->next;
+	auth.queued++;
+	run_queue();
+}
+
+/* ---- net ------------------------------------------------------------------------- */
+
+static void
+on_login(const struct pk_msg_login *l)
+{
+	struct pk_msg_checked c;
+
+	/* What cannot wait for anybody is done here. */
+	if (l->mech == PK_MECH_APOP &&
+	    auth.settings->apop_through == PK_APOP_STORE &&
+	    !pk_users_may_wait(auth.users)) {
+		pk_login_check(auth.settings, auth.users, auth.store, l, &c,
+		    NULL);
+		answer(l, &c, -1);
+	} else {
+		enqueue(l);
+	}
+}
+
+static void
+on_net(evutil_socket_t fd, short what, void *arg)
+{
+	enum pk_msg_type type;
+	union pk_msg m;
+	unsigned i;
+	int pass;
+
+	(void)what;
+	(void)arg;
+	for (i = 0; i < 32; i++) {
+		switch (pk_channel_recv(fd, PK_MSG_BIT(PK_MSG_LOGIN), &type,
+		    &m, &pass)) {
+		case PK_RECEIVED:
+			on_login(&m.login);
+			OPENSSL_cleanse(&m, sizeof(m));
+			break;
+		case PK_RECEIVED_NOTHING:
+			return;
+		case PK_RECEIVED_END:
+		case PK_RECEIVED_NONSENSE:
+			event_base_loopbreak(auth.base);
+			return;
+		}
+	}
+}
+
+/* The parent says nothing to auth; it is gone when the channel is. */
+static void
+on_parent(evutil_socket_t fd, short what, void *arg)
+{
+	enum pk_msg_type type;
+	union pk_msg m;
+	int pass;
+
+	(void)what;
+	(void)arg;
+	if (pk_channel_recv(fd, 0, &type, &m, &pass) != PK_RECEIVED_NOTHING)
+		event_base_loopbreak(auth.base);
+}
+
+static void
+on_child(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	(void)arg;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+/* ---- starting -------------------------------------------------------------------- */
+
+static _Noreturn void
+fail(const char *what)
+{
+	pk_log(PK_LOG_ERR, "auth: %s", what);
+	_exit(1);
+}
+
+static void
+open_store(void)
+{
+	char why[PK_SECRETS_WHY];
+
+	if (auth.settings->apop == PK_ALLOW_NEVER ||
+	    auth.settings->apop_through != PK_APOP_STORE ||
+	    !pk_apop_is_available())
+		return;
+	auth.store = pk_secrets_open(auth.settings->secrets,
+	    auth.settings->secrets_key, PK_SECRETS_READ, why);
+	if (auth.store == NULL)
+		pk_log(PK_LOG_ERR, "auth: APOP will be refused: %s", why);
+}
+
+static void
+add_event(int fd, short what, event_callback_fn callback)
+{
+	struct event *ev = event_new(auth.base, fd, what | EV_PERSIST,
+	    callback, NULL);
+
+	if (ev == NULL || event_add(ev, NULL) != 0)
+		fail("out of memory");
+}
+
+void
+pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
+    int parent, int net)
+{
+	struct helper *h;
+
+	pk_title_set("auth");
+	auth.settings = settings;
+	auth.users = users;
+	auth.parent = parent;
+	auth.net = net;
+	auth.queue_tail = &auth.queue;
+	auth.base = event_base_new();
+	if (auth.base == NULL)
+		fail("event_base_new");
+	open_store();
+	add_event(parent, EV_READ, on_parent);
+	add_event(net, EV_READ, on_net);
+	add_event(SIGCHLD, EV_SIGNAL, on_child);
+	if (pk_channel_send(parent, PK_MSG_READY, NULL, -1) != 0)
+		fail("the parent is gone");
+	event_base_dispatch(auth.base);
+	for (h = auth.helpers; h != NULL; h = h->next)
+		(void)kill(h->pid, SIGKILL);
+	_exit(0);
+}

@@ -1,0 +1,700 @@
+/*
+ * The parent role: see parent.h.
+ *
+ * A generation is a pair of net and auth with one configuration.  A reload, and
+ * the death of either, begins a new generation; the old one serves what it has
+ * and ends.  Logged-in sessions in clear outlive their generation.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "engine/apop.h"
+#include "standalone/check.h"
+#include "standalone/listeners.h"
+#include "standalone/log.h"
+#include "standalone/parent.h"
+#include "standalone/role.h"
+#include "standalone/sandbox.h"
+#include "standalone/sessions.h"
+
+#define APPROVALS_MAX	1024	/* not claimed yet, per generation */
+#define APPROVAL_AGE	60	/* seconds until an unclaimed one lapses */
+#define STOP_SECONDS	5	/* until the rest is killed */
+#define RETRY_SECONDS	1	/* before a generation that failed is replaced */
+
+struct approval {
+	struct approval *next;
+	time_t since;
+	int channel;			/* pam-session's process, or -1 */
+	struct pk_msg_approval msg;
+};
+
+struct peer {
+	pid_t pid;			/* 0: it has ended */
+	int channel;			/* -1: closed */
+	struct event *ev;
+	bool ready;
+};
+
+struct generation {
+	struct generation *next;
+	uint64_t serial;
+	struct peer net, auth;
+	struct approval *approvals;
+	unsigned approval_count;
+	bool retired;
+};
+
+static struct {
+	struct event_base *base;
+	struct pk_settings *settings;
+	struct pk_listeners *listeners;
+	const char *file;
+	struct generation *generations;	/* the newest first */
+	uint64_t last_serial;
+	struct event *retry;
+	int ready;			/* tell who waits for us, or -1 */
+	bool started;			/* some generation was ready once */
+	bool stopping;
+	int status;
+} parent;
+
+static bool generation_start(void);
+
+static time_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* ---- approvals -------------------------------------------------------------------- */
+
+static void
+approval_free(struct generation *g, struct approval **ap)
+{
+	struct approval *a = *ap;
+
+	*ap = a->next;
+	g->approval_count--;
+	if (a->channel != -1)
+		close(a->channel);
+	free(a);
+}
+
+/* Single use: whoever finds one frees it. */
+static struct approval **
+find_approval(struct generation *g, uint64_t id)
+{
+	struct approval **ap = &g->approvals;
+
+	while (*ap != NULL && (*ap)->msg.id != id)
+		ap = &(*ap)->next;
+	return ap;
+}
+
+static void
+add_approval(struct generation *g, const struct pk_msg_approval *m,
+    int channel)
+{
+	struct approval *a, **ap = &g->approvals;
+
+	/* A client that went away before net could claim it leaves one. */
+	while (*ap != NULL) {
+		if (now() - (*ap)->since > APPROVAL_AGE)
+			approval_free(g, ap);
+		else
+			ap = &(*ap)->next;
+	}
+	a = g->approval_count < APPROVALS_MAX ? calloc(1, sizeof(*a)) : NULL;
+	if (a == NULL) {
+		pk_log(PK_LOG_ERR, "login: user=%s reason=too many approvals "
+		    "wait", m->account.user);
+		if (channel != -1)
+			close(channel);
+		return;
+	}
+	a->since = now();
+	a->channel = channel;
+	a->msg = *m;
+	a->next = g->approvals;
+	g->approvals = a;
+	g->approval_count++;
+}
+
+/* ---- generations ------------------------------------------------------------------ */
+
+static void
+peer_close(struct peer *p)
+{
+	if (p->ev != NULL)
+		event_free(p->ev);
+	p->ev = NULL;
+	if (p->channel != -1)
+		close(p->channel);
+	p->channel = -1;
+}
+
+/* Free g once both of its processes have ended. */
+static void
+generation_free_if_ended(struct generation *g)
+{
+	struct generation **gp;
+
+	if (g->net.pid != 0 || g->auth.pid != 0)
+		return;
+	for (gp = &parent.generations; *gp != g; gp = &(*gp)->next)
+		;
+	*gp = g->next;
+	while (g->approvals != NULL)
+		approval_free(g, &g->approvals);
+	peer_close(&g->net);
+	peer_close(&g->auth);
+	free(g);
+}
+
+/* Accept no more; end when the last connection has. */
+static void
+generation_retire(struct generation *g)
+{
+	if (g->retired)
+		return;
+	g->retired = true;
+	if (g->net.channel != -1 &&
+	    pk_channel_send(g->net.channel, PK_MSG_DRAIN, NULL, -1) != 0)
+		peer_close(&g->net);	/* net ends with its channel */
+}
+
+static void
+announce(void)
+{
+	size_t i;
+	char where[256] = "";
+
+	for (i = 0; i < parent.settings->listens; i++)
+		snprintf(where + strlen(where), sizeof(where) - strlen(where),
+		    "%s%s", i > 0 ? "," : "", parent.settings->listen[i].name);
+	pk_log(PK_LOG_INFO, "start: version=%s listen=%s privileges=%s%s",
+	    PACKAGE_VERSION, where,
+	    geteuid() == 0 ? "separated" : "none (not started as root)",
+	    parent.settings->apop != PK_ALLOW_NEVER &&
+	    !pk_apop_is_available() ? " apop=off (OpenSSL refuses MD5, as in "
+	    "FIPS mode)" : "");
+}
+
+static void
+peer_is_ready(struct generation *g, struct peer *p)
+{
+	struct generation *old;
+
+	p->ready = true;
+	if (!g->net.ready || !g->auth.ready)
+		return;
+	for (old = g->next; old != NULL; old = old->next)
+		generation_retire(old);
+	announce();
+	parent.started = true;
+	if (parent.ready != -1) {
+		if (write(parent.ready, "", 1) != 1)
+			pk_log(PK_LOG_WARNING, "start: who started popkeepd "
+			    "is gone");
+		close(parent.ready);
+		parent.ready = -1;
+	}
+}
+
+/* ---- pairing ---------------------------------------------------------------------- */
+
+static void
+released(uint64_t serial, uint64_t claim)
+{
+	struct pk_msg_released m = { .id = claim };
+	struct generation *g;
+
+	for (g = parent.generations; g != NULL && g->serial != serial;
+	    g = g->next)
+		;
+	if (g == NULL || g->net.channel == -1)
+		return;
+	if (pk_channel_send(g->net.channel, PK_MSG_RELEASED, &m, -1) != 0) {
+		pk_log(PK_LOG_ERR, "net: does not keep up and is ended");
+		(void)kill(g->net.pid, SIGKILL);
+	}
+}
+
+static void drain_channel(struct generation *g, struct peer *p);
+
+static void
+on_claim(struct generation *g, const struct pk_msg_claim *m, int fd)
+{
+	struct approval **ap = find_approval(g, m->id);
+	const struct pk_msg_approval *a;
+	int channel;
+
+	/* The approval was sent before the verdict that led to this claim. */
+	if (*ap == NULL && g->auth.channel != -1) {
+		drain_channel(g, &g->auth);
+		ap = find_approval(g, m->id);
+	}
+	if (*ap == NULL) {
+		pk_log(PK_LOG_ERR, "login: reason=net claims what auth did not "
+		    "approve");
+		close(fd);
+		released(g->serial, m->id);
+		return;
+	}
+	a = &(*ap)->msg;
+	pk_log(PK_LOG_INFO, "login: user=%s rhost=%s mech=%s tls=%u",
+	    a->account.user, a->rhost,
+	    pk_mechanism_name((enum pk_mechanism)a->mech), a->tls);
+	channel = (*ap)->channel;
+	(*ap)->channel = -1;
+	if (!pk_sessions_begin(parent.settings, a, m, g->serial, fd,
+	    channel)) {
+		const char *line = pk_login_refusal(PK_LOGIN_TEMPORARY);
+
+		(void)send(fd, line, strlen(line),
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		released(g->serial, m->id);
+	}
+	close(fd);
+	approval_free(g, ap);
+}
+
+/* ---- messages of net and auth ------------------------------------------------------ */
+
+/* What each may send. */
+#define NET_MAY (PK_MSG_BIT(PK_MSG_READY) | PK_MSG_BIT(PK_MSG_LOG) | \
+	PK_MSG_BIT(PK_MSG_CLAIM))
+#define AUTH_MAY (PK_MSG_BIT(PK_MSG_READY) | PK_MSG_BIT(PK_MSG_LOG) | \
+	PK_MSG_BIT(PK_MSG_APPROVAL))
+
+static void
+on_message(struct generation *g, struct peer *p, enum pk_msg_type type,
+    const union pk_msg *m, int fd)
+{
+	switch (type) {
+	case PK_MSG_READY:
+		peer_is_ready(g, p);
+		break;
+	case PK_MSG_LOG:
+		pk_log((enum pk_level)m->log.level, "%s", m->log.text);
+		break;
+	case PK_MSG_CLAIM:
+		on_claim(g, &m->claim, fd);
+		break;
+	case PK_MSG_APPROVAL:
+		add_approval(g, &m->approval, fd);
+		break;
+	case PK_MSG_LOGIN:
+	case PK_MSG_VERDICT:
+	case PK_MSG_CHECKED:
+	case PK_MSG_OPEN:
+	case PK_MSG_CLOSED:
+	case PK_MSG_RELEASED:
+	case PK_MSG_DRAIN:
+		break;
+	}
+}
+
+static void
+drain_channel(struct generation *g, struct peer *p)
+{
+	const char *name = p == &g->net ? "net" : "auth";
+	enum pk_msg_type type;
+	union pk_msg m;
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < 64 && p->channel != -1; i++) {
+		switch (pk_channel_recv(p->channel,
+		    p == &g->net ? NET_MAY : AUTH_MAY, &type, &m, &fd)) {
+		case PK_RECEIVED:
+			on_message(g, p, type, &m, fd);
+			break;
+		case PK_RECEIVED_NOTHING:
+			return;
+		case PK_RECEIVED_NONSENSE:
+			pk_log(PK_LOG_ERR, "%s: sent nonsense and is ended",
+			    name);
+			(void)kill(p->pid, SIGKILL);
+			/* FALLTHROUGH */
+		case PK_RECEIVED_END:
+			peer_close(p);
+			return;
+		}
+	}
+}
+
+static struct generation *
+generation_of(int fd, struct peer **p_r)
+{
+	struct generation *g;
+
+	for (g = parent.generations; g != NULL; g = g->next) {
+		*p_r = g->net.channel == fd ? &g->net : &g->auth;
+		if ((*p_r)->channel == fd)
+			return g;
+	}
+	return NULL;
+}
+
+static void
+on_peer(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p;
+	struct generation *g = generation_of(fd, &p);
+
+	(void)what;
+	(void)arg;
+	if (g != NULL)
+		drain_channel(g, p);
+}
+
+/* ---- starting a generation ---------------------------------------------------------- */
+
+static bool
+peer_watch(struct peer *p, pid_t pid, int channel)
+{
+	p->pid = pid;
+	p->channel = channel;
+	p->ev = event_new(parent.base, channel, EV_READ | EV_PERSIST, on_peer,
+	    NULL);
+	return p->ev != NULL && event_add(p->ev, NULL) == 0;
+}
+
+static struct pk_users_source *
+load_users(void)
+{
+	struct pk_users_source *users;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *errors = open_memstream(&text, &size);
+
+	if (errors == NULL)
+		return NULL;
+	users = pk_users_open(parent.settings, errors);
+	fclose(errors);
+	if (users == NULL)
+		pk_log(PK_LOG_ERR, "%s", text);
+	free(text);
+	return users;
+}
+
+static pid_t
+start_net(int channel, int auth)
+{
+	size_t n = parent.listeners->count;
+	pid_t pid = pk_role_fork();
+	int *keep;
+
+	if (pid != 0)
+		return pid;
+	keep = calloc(n + 2, sizeof(*keep));
+	if (keep == NULL)
+		_exit(1);
+	memcpy(keep, parent.listeners->fds, n * sizeof(*keep));
+	keep[n] = channel;
+	keep[n + 1] = auth;
+	pk_log_to_parent(channel);
+	pk_sandbox_close(STDERR_FILENO + 1, keep, n + 2);
+	free(keep);
+	pk_net_main(parent.settings, channel, auth, parent.listeners->fds);
+}
+
+static pid_t
+start_auth(int channel, int net, struct pk_users_source *users)
+{
+	int keep[2] = { channel, net };
+	pid_t pid = pk_role_fork();
+
+	if (pid != 0)
+		return pid;
+	pk_log_to_parent(channel);
+	pk_sandbox_close(STDERR_FILENO + 1, keep, 2);
+	pk_auth_main(parent.settings, users, channel, net);
+}
+
+static bool
+generation_start(void)
+{
+	struct pk_users_source *users = load_users();
+	struct generation *g = calloc(1, sizeof(*g));
+	int net[2] = { -1, -1 }, auth[2] = { -1, -1 }, both[2] = { -1, -1 };
+	bool ok = false;
+
+	if (g == NULL || users == NULL || pk_channel_pair(net, true) != 0 ||
+	    pk_channel_pair(auth, true) != 0 || pk_channel_pair(both, true) != 0)
+		goto done;
+	g->serial = ++parent.last_serial;
+	g->next = parent.generations;
+	parent.generations = g;
+	ok = peer_watch(&g->auth, start_auth(auth[1], both[1], users),
+	    auth[0]) && peer_watch(&g->net, start_net(net[1], both[0]),
+	    net[0]) && g->auth.pid > 0 && g->net.pid > 0;
+	g = NULL;
+done:
+	if (!ok)
+		pk_log(PK_LOG_ERR, "start: net and auth cannot be started");
+	free(g);
+	pk_users_close(&users);
+	if (net[1] != -1)
+		close(net[1]);
+	if (auth[1] != -1)
+		close(auth[1]);
+	if (both[0] != -1) {
+		close(both[0]);
+		close(both[1]);
+	}
+	return ok;
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (!parent.stopping)
+		(void)generation_start();
+}
+
+/* ---- children ----------------------------------------------------------------------- */
+
+static bool
+children_left(void)
+{
+	return waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD;
+}
+
+/* net or auth of g has ended. */
+static void
+peer_ended(struct generation *g, struct peer *p, int status)
+{
+	const char *name = p == &g->net ? "net" : "auth";
+	bool current = g == parent.generations && !g->retired;
+	struct timeval pause = { RETRY_SECONDS, 0 };
+
+	drain_channel(g, p);
+	p->pid = 0;
+	peer_close(p);
+	if (!parent.stopping && current) {
+		if (WIFSIGNALED(status))
+			pk_log(PK_LOG_ERR, "%s: died of signal %d", name,
+			    WTERMSIG(status));
+		else
+			pk_log(PK_LOG_ERR, "%s: ended with status %d", name,
+			    WEXITSTATUS(status));
+		generation_retire(g);
+		if (!parent.started) {
+			parent.status = 1;
+			event_base_loopbreak(parent.base);
+		} else {
+			event_add(parent.retry, &pause);
+		}
+	}
+	generation_free_if_ended(g);
+}
+
+static void
+on_child(evutil_socket_t sig, short what, void *arg)
+{
+	struct generation *g, *next;
+	int status;
+	pid_t pid;
+
+	(void)sig;
+	(void)what;
+	(void)arg;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pk_sessions_reaped(pid, status))
+			continue;
+		for (g = parent.generations; g != NULL; g = next) {
+			next = g->next;
+			if (g->net.pid == pid) {
+				peer_ended(g, &g->net, status);
+				break;
+			}
+			if (g->auth.pid == pid) {
+				peer_ended(g, &g->auth, status);
+				break;
+			}
+		}
+	}
+	if (parent.stopping && !children_left())
+		event_base_loopbreak(parent.base);
+}
+
+/* ---- reload and stop ------------------------------------------------------------------ */
+
+static void
+log_lines(char *text)
+{
+	char *line;
+
+	while ((line = strsep(&text, "\n")) != NULL)
+		if (*line != '\0')
+			pk_log(PK_LOG_ERR, "reload: %s", line);
+}
+
+/* The new configuration and its sockets, or neither. */
+static bool
+adopt(struct pk_settings *settings, FILE *errors)
+{
+	struct pk_listeners *ls = pk_listeners_open(settings,
+	    parent.listeners, errors);
+
+	if (ls == NULL)
+		return false;
+	if (pk_log_open(settings->log) != 0) {
+		fprintf(errors, "log = %s: %s\n", settings->log,
+		    strerror(errno));
+		pk_listeners_close(&ls);
+		return false;
+	}
+	pk_listeners_close(&parent.listeners);
+	pk_settings_free(&parent.settings);
+	parent.listeners = ls;
+	parent.settings = settings;
+	return true;
+}
+
+static void
+on_reload(evutil_socket_t sig, short what, void *arg)
+{
+	struct pk_settings *settings;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *errors = open_memstream(&text, &size);
+	bool ok = false;
+
+	(void)sig;
+	(void)what;
+	(void)arg;
+	if (errors == NULL || parent.stopping)
+		return;
+	settings = pk_settings_check(parent.file, errors);
+	if (settings != NULL) {
+		ok = adopt(settings, errors);
+		if (!ok)
+			pk_settings_free(&settings);
+	}
+	fclose(errors);
+	log_lines(text);
+	free(text);
+	if (!ok) {
+		pk_log(PK_LOG_ERR, "reload: the old configuration stays in "
+		    "force");
+		return;
+	}
+	pk_log(PK_LOG_INFO, "reload: file=%s", parent.file);
+	pk_sessions_retire();
+	(void)generation_start();
+}
+
+static void
+on_stop_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct generation *g;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	for (g = parent.generations; g != NULL; g = g->next) {
+		if (g->net.pid > 0)
+			(void)kill(g->net.pid, SIGKILL);
+		if (g->auth.pid > 0)
+			(void)kill(g->auth.pid, SIGKILL);
+	}
+	event_base_loopbreak(parent.base);
+}
+
+static void
+on_stop(evutil_socket_t sig, short what, void *arg)
+{
+	struct timeval limit = { STOP_SECONDS, 0 };
+	struct generation *g;
+
+	(void)what;
+	(void)arg;
+	if (parent.stopping)
+		return;
+	parent.stopping = true;
+	pk_log(PK_LOG_INFO, "stop: signal=%d", (int)sig);
+	pk_sessions_stop();
+	for (g = parent.generations; g != NULL; g = g->next) {
+		peer_close(&g->net);
+		peer_close(&g->auth);
+	}
+	if (!children_left() || event_base_once(parent.base, -1, EV_TIMEOUT,
+	    on_stop_timeout, NULL, &limit) != 0)
+		event_base_loopbreak(parent.base);
+}
+
+/* ---- main ----------------------------------------------------------------------------- */
+
+static bool
+on_signal(int sig, event_callback_fn callback)
+{
+	struct event *ev = evsignal_new(parent.base, sig, callback, NULL);
+
+	return ev != NULL && event_add(ev, NULL) == 0;
+}
+
+static bool
+open_listeners(void)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *errors = open_memstream(&text, &size);
+
+	if (errors == NULL)
+		return false;
+	parent.listeners = pk_listeners_open(parent.settings, NULL, errors);
+	fclose(errors);
+	if (parent.listeners == NULL) {
+		text[strcspn(text, "\n")] = '\0';
+		pk_log(PK_LOG_ERR, "start: %s", text);
+	}
+	free(text);
+	return parent.listeners != NULL;
+}
+
+int
+pk_parent_main(struct pk_settings *settings, const char *file, int ready)
+{
+	pk_title_set("parent");
+	parent.ready = ready;
+	parent.settings = settings;
+	parent.file = file;
+	parent.base = event_base_new();
+	if (parent.base == NULL || !open_listeners())
+		return 1;
+	pk_sessions_init(parent.base, released);
+	parent.retry = event_new(parent.base, -1, 0, on_retry, NULL);
+	if (parent.retry == NULL || !on_signal(SIGTERM, on_stop) ||
+	    !on_signal(SIGINT, on_stop) || !on_signal(SIGHUP, on_reload) ||
+	    !on_signal(SIGCHLD, on_child) || !generation_start())
+		return 1;
+	event_base_dispatch(parent.base);
+	if (parent.status == 0)
+		pk_log(PK_LOG_INFO, "stopped");
+	pk_listeners_close(&parent.listeners);
+	return parent.status;
+}

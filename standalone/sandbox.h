@@ -1,0 +1,47 @@
+/*
+ * Giving up privileges: user, root directory, system calls.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_SANDBOX_H
+#define PK_SANDBOX_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The roles that are filtered. */
+enum pk_sandbox {
+	PK_SANDBOX_NET,
+	PK_SANDBOX_SESSION,
+};
+
+/*
+ * For every process that meets secrets or mail: no core file, no ptrace by
+ * others of its uid, SIGPIPE ignored.
+ */
+void pk_sandbox_basics(void);
+
+/*
+ * chroot(2) to a directory that is removed already: empty for ever.  0, or -1
+ * and errno.  Only as root.
+ */
+int pk_sandbox_chroot(void) __attribute__((__warn_unused_result__));
+
+/*
+ * Become uid and gid for good, without supplementary groups, and make sure
+ * that there is no way back.  0, or -1 and errno.  Only as root.
+ */
+int pk_sandbox_become(uid_t uid, gid_t gid)
+    __attribute__((__warn_unused_result__));
+
+/*
+ * No new privileges; from now on only the system calls of the role: others
+ * fail with EPERM, dangerous ones kill.  0, or -1 and errno.
+ */
+int pk_sandbox_filter(enum pk_sandbox role)
+    __attribute__((__warn_unused_result__));
+
+/* Close every descriptor from first on but those in keep (keeps of them). */
+void pk_sandbox_close(int first, const int *keep, size_t keeps);
+
+#endif

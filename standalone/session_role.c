@@ -1,0 +1,423 @@
+/*
+ * The session role: the maildrops of one uid, after login.  It has no rights but
+ * that uid's, no socket but those handed to it, and knows no credential.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "standalone/log.h"
+#include "standalone/maildir.h"
+#include "standalone/role.h"
+#include "standalone/sandbox.h"
+#include "standalone/stream.h"
+
+/* Milliseconds in which the parent must take the news of a session's end. */
+#define PARENT_PATIENCE 10000
+
+struct client {
+	struct client *next, **prev;
+	uint64_t id;
+	struct pk_stream st;
+	struct pk_session *session;
+	struct pk_maildrop *md;		/* NULL: closed by UPDATE */
+	struct event rd, wr, timer;
+	time_t active;			/* last octet from the client */
+	uint32_t messages, left;
+	char *user;
+	char *maildir;
+};
+
+static struct {
+	const struct pk_settings *settings;
+	struct event_base *base;
+	int parent;
+	struct client *clients;
+} role;
+
+static time_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec;
+}
+
+/* ---- ending ----------------------------------------------------------------------- */
+
+/* The parent counts sessions: it must learn of every end. */
+static void
+tell_parent(const struct pk_msg_closed *m)
+{
+	struct pollfd p = { .fd = role.parent, .events = POLLOUT };
+
+	if (pk_channel_send(role.parent, PK_MSG_CLOSED, m, -1) == 0)
+		return;
+	if (errno == EAGAIN && poll(&p, 1, PARENT_PATIENCE) == 1 &&
+	    pk_channel_send(role.parent, PK_MSG_CLOSED, m, -1) == 0)
+		return;
+	_exit(1);
+}
+
+static void
+close_maildrop(struct client *c)
+{
+	char why[PK_MAILDIR_WHY];
+
+	if (c->md == NULL)
+		return;
+	(void)snprintf(why, sizeof(why), "%s", pk_maildir_why(c->md));
+	pk_maildir_close(&c->md);
+	if (why[0] != '\0')
+		pk_log(PK_LOG_WARNING, "maildrop: user=%s %s", c->user, why);
+}
+
+static void
+client_end(struct client *c, enum pk_session_end end)
+{
+	struct pk_session_totals t = { 0, 0, 0, 0 };
+	struct pk_msg_closed m;
+
+	memset(&m, 0, sizeof(m));
+	pk_session_totals(c->session, &t);
+	m.id = c->id;
+	m.end = (uint32_t)end;
+	m.messages = c->messages;
+	m.retr = t.retr;
+	m.top = t.top;
+	m.dele = t.dele;
+	m.octets = t.octets;
+	m.left = c->left;
+	event_del(&c->rd);
+	event_del(&c->wr);
+	event_del(&c->timer);
+	/* The lock goes before the connection: a client may come back at once. */
+	pk_session_free(&c->session);
+	close_maildrop(c);
+	pk_stream_deinit(&c->st);
+	*c->prev = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	free(c->user);
+	free(c->maildir);
+	free(c);
+	tell_parent(&m);
+}
+
+static enum pk_session_end
+end_of(const struct client *c)
+{
+	switch (pk_session_end(c->session)) {
+	case PK_END_QUIT:
+		return PK_ENDED_QUIT;
+	case PK_END_UPDATE_FAILED:
+		return PK_ENDED_UPDATE_FAILED;
+	case PK_END_READ:
+		return PK_ENDED_READ_ERROR;
+	case PK_END_NONE:
+	case PK_END_FAILURES:
+		break;
+	}
+	return PK_ENDED_DROPPED;
+}
+
+/* ---- serving ---------------------------------------------------------------------- */
+
+/* The reply to QUIT is written after this, with the lock released. */
+static void
+client_update(struct client *c)
+{
+	c->left = c->md->ops->update(c->md, pk_session_plan(c->session));
+	close_maildrop(c);
+	pk_session_updated(c->session, c->left);
+}
+
+static void
+client_serve(struct client *c)
+{
+	bool active = false;
+
+	for (;;) {
+		enum pk_served got = pk_stream_serve(&c->st, c->session,
+		    &active);
+
+		if (active)
+			c->active = now();
+		switch (got) {
+		case PK_SERVED_UPDATE:
+			client_update(c);
+			continue;
+		case PK_SERVED_WAIT:
+			if (c->st.want_write) {
+				event_del(&c->rd);
+				event_add(&c->wr, NULL);
+			} else {
+				event_add(&c->rd, NULL);
+			}
+			return;
+		case PK_SERVED_AGAIN:
+			event_add(&c->rd, NULL);
+			event_active(&c->rd, EV_READ, 0);
+			return;
+		case PK_SERVED_CLOSE:
+			client_end(c, end_of(c));
+			return;
+		case PK_SERVED_LOGIN:
+		case PK_SERVED_TLS:
+		case PK_SERVED_GONE:
+			client_end(c, PK_ENDED_DROPPED);
+			return;
+		}
+	}
+}
+
+static void
+on_client(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	client_serve(arg);
+}
+
+static void
+client_timer(struct client *c, time_t seconds)
+{
+	struct timeval tv = { seconds, 0 };
+
+	event_add(&c->timer, &tv);
+}
+
+/* Autologout: no UPDATE, no response (RFC 1939 section 3). */
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct client *c = arg;
+	time_t silent = now() - c->active;
+
+	(void)fd;
+	(void)what;
+	if (silent >= (time_t)role.settings->idle_timeout)
+		client_end(c, PK_ENDED_IDLE);
+	else
+		client_timer(c, (time_t)role.settings->idle_timeout - silent);
+}
+
+/* ---- opening ---------------------------------------------------------------------- */
+
+/* A lost phone must not lock its owner out: end its silent session. */
+static bool
+take_over(const char *maildir)
+{
+	struct client *c;
+
+	if (role.settings->takeover == 0)
+		return false;
+	for (c = role.clients; c != NULL; c = c->next)
+		if (c->md != NULL && strcmp(c->maildir, maildir) == 0 &&
+		    now() - c->active >= (time_t)role.settings->takeover) {
+			client_end(c, PK_ENDED_TAKEOVER);
+			return true;
+		}
+	return false;
+}
+
+static enum pk_maildir_status
+open_maildrop(const struct pk_msg_open *m, struct pk_maildrop **md_r)
+{
+	struct pk_maildir_settings set = {
+		.nfs = role.settings->nfs,
+		.create = role.settings->create_maildir,
+	};
+	char why[PK_MAILDIR_WHY];
+	enum pk_maildir_status status;
+
+	status = pk_maildir_open(m->maildir, &set, md_r, why);
+	if (status == PK_MAILDIR_IN_USE && take_over(m->maildir))
+		status = pk_maildir_open(m->maildir, &set, md_r, why);
+	if (why[0] != '\0')
+		pk_log(status == PK_MAILDIR_OK || status == PK_MAILDIR_IN_USE ?
+		    PK_LOG_WARNING : PK_LOG_ERR, "maildrop: user=%s %s",
+		    m->user, why);
+	return status;
+}
+
+static enum pk_login_result
+result_of(enum pk_maildir_status status)
+{
+	switch (status) {
+	case PK_MAILDIR_OK:
+		return PK_LOGIN_OK;
+	case PK_MAILDIR_IN_USE:
+		return PK_LOGIN_IN_USE;
+	case PK_MAILDIR_TEMPORARY:
+		return PK_LOGIN_TEMPORARY;
+	case PK_MAILDIR_PERMANENT:
+		break;
+	}
+	return PK_LOGIN_PERMANENT;
+}
+
+/* The login was right, but its maildrop cannot be had. */
+static void
+refuse(int fd, uint64_t id, enum pk_login_result result)
+{
+	struct pk_msg_closed m;
+	struct pk_stream st;
+	const char *line = pk_login_refusal(result);
+
+	memset(&m, 0, sizeof(m));
+	m.id = id;
+	m.end = result == PK_LOGIN_IN_USE ? PK_ENDED_IN_USE :
+	    PK_ENDED_UNAVAILABLE;
+	pk_stream_init(&st, fd);
+	(void)pk_stream_write(&st, (const uint8_t *)line, strlen(line));
+	pk_stream_deinit(&st);
+	tell_parent(&m);
+}
+
+static struct client *
+client_new(const struct pk_msg_open *m, struct pk_maildrop *md, int fd)
+{
+	struct pk_session_settings set = {
+		.host = role.settings->hostname,
+		.implementation = PACKAGE_NAME,
+		.passwords = role.settings->passwords,
+		.tls = m->tls != 0,
+	};
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->user = strdup(m->user);
+	c->maildir = strdup(m->maildir);
+	c->session = pk_session_new_transaction(&set, md);
+	pk_stream_init(&c->st, fd);
+	if (c->user == NULL || c->maildir == NULL || c->session == NULL ||
+	    !pk_stream_preload(&c->st, m->leftover, m->leftover_len)) {
+		pk_session_free(&c->session);
+		free(c->user);
+		free(c->maildir);
+		free(c);
+		return NULL;
+	}
+	c->id = m->id;
+	c->md = md;
+	c->messages = md->ops->count(md);
+	c->active = now();
+	c->next = role.clients;
+	c->prev = &role.clients;
+	if (c->next != NULL)
+		c->next->prev = &c->next;
+	role.clients = c;
+	event_assign(&c->rd, role.base, fd, EV_READ | EV_PERSIST, on_client,
+	    c);
+	event_assign(&c->wr, role.base, fd, EV_WRITE, on_client, c);
+	event_assign(&c->timer, role.base, -1, 0, on_timer, c);
+	return c;
+}
+
+static void
+open_session(const struct pk_msg_open *m, int fd)
+{
+	struct pk_maildrop *md = NULL;
+	enum pk_maildir_status status = open_maildrop(m, &md);
+	struct client *c;
+
+	if (status != PK_MAILDIR_OK) {
+		refuse(fd, m->id, result_of(status));
+		return;
+	}
+	c = client_new(m, md, fd);
+	if (c == NULL) {
+		pk_maildir_close(&md);
+		refuse(fd, m->id, PK_LOGIN_TEMPORARY);
+		return;
+	}
+	client_timer(c, role.settings->idle_timeout);
+	client_serve(c);
+}
+
+/* ---- the parent ------------------------------------------------------------------- */
+
+static void
+on_parent(evutil_socket_t fd, short what, void *arg)
+{
+	enum pk_msg_type type;
+	union pk_msg m;
+	int pass;
+
+	(void)what;
+	(void)arg;
+	switch (pk_channel_recv(fd, PK_MSG_BIT(PK_MSG_OPEN), &type, &m,
+	    &pass)) {
+	case PK_RECEIVED:
+		open_session(&m.open, pass);
+		break;
+	case PK_RECEIVED_NOTHING:
+		break;
+	case PK_RECEIVED_END:
+	case PK_RECEIVED_NONSENSE:
+		/* popkeepd stops: no UPDATE for anybody. */
+		event_base_loopbreak(role.base);
+		break;
+	}
+}
+
+static _Noreturn void
+fail(const char *what)
+{
+	pk_log(PK_LOG_ERR, "session: %s: %s", what, strerror(errno));
+	_exit(1);
+}
+
+void
+pk_session_main(const struct pk_settings *settings, int parent, uid_t uid,
+    gid_t gid)
+{
+	struct event *parent_ev;
+	struct rlimit files;
+
+	pk_title_set("session");
+	pk_log_to_parent(parent);
+	role.settings = settings;
+	role.parent = parent;
+	umask(077);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	if (geteuid() == 0 && pk_sandbox_become(uid, gid) != 0)
+		fail("giving up root");
+	pk_sandbox_basics();
+	role.base = event_base_new();
+	if (role.base == NULL)
+		fail("event_base_new");
+	parent_ev = event_new(role.base, parent, EV_READ | EV_PERSIST,
+	    on_parent, NULL);
+	if (parent_ev == NULL || event_add(parent_ev, NULL) != 0)
+		fail("events");
+	if (pk_sandbox_filter(PK_SANDBOX_SESSION) != 0)
+		fail("seccomp");
+	event_base_dispatch(role.base);
+	while (role.clients != NULL) {
+		struct client *c = role.clients;
+
+		c->st.gone = true;
+		close_maildrop(c);
+		role.clients = c->next;
+	}
+	_exit(0);
+}
