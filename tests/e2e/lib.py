@@ -20,6 +20,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
 SERVE = os.environ.get("POPKEEP_SERVE") or os.path.join(TOP, "tools", "serve")
 BUILD = os.environ.get("POPKEEP_BUILD") or os.path.join(TOP, "build")
 ROOT = os.geteuid() == 0
+# Built with sanitizers: memory has another size, and reports are in the log.
+SANITIZED = "POPKEEP_SANITIZED" in os.environ
 
 TESTS = []
 
@@ -173,6 +175,9 @@ class Server:
         self.process = None
         errors = open(self.dir + "/serve.err").read()
         same((status, errors), (0, ""), "end of tools/serve")
+        for word in ("Sanitizer", "runtime error:", "Assertion"):
+            check(word not in self.log(), "the log has: " + "\n".join(
+                l for l in self.log().splitlines() if word in l)[:500])
 
     @property
     def certificate(self):
@@ -455,6 +460,16 @@ def processes():
                     line = f.read().replace(b"\0", b" ").decode().strip()
                 found[int(entry)] = (parent, line)
     return found
+
+
+def check_memory(s):
+    """No process of the daemon has grown."""
+    for pid, line in family(s.process.pid).items():
+        with contextlib.suppress(OSError):
+            with open("/proc/%d/status" % pid) as f:
+                rss = [l.split()[1] for l in f if l.startswith("VmRSS")]
+            check(SANITIZED or not rss or int(rss[0]) < 60000,
+                  "%s has %s KiB" % (line, rss))
 
 
 def family(pid):

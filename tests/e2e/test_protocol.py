@@ -12,7 +12,8 @@ import threading
 import time
 
 import fixtures
-from lib import (ROOT, Client, Server, check, each, family, same, test, until)
+from lib import (ROOT, Client, Server, check, check_memory, each, same, test,
+                 until)
 
 
 def b64(*parts):
@@ -169,14 +170,7 @@ def line_without_end():
                 pass	# closing or not reading on is an answer too
             other.ok("CAPA")
             other.body()
-            for pid, line in family(s.process.pid).items():
-                try:
-                    status = open("/proc/%d/status" % pid).read()
-                except OSError:
-                    continue
-                rss = re.search(r"VmRSS:\s+(\d+)", status)
-                check(not rss or int(rss.group(1)) < 60000,
-                      "%s has %s KiB" % (line, rss and rss.group(1)))
+            check_memory(s)
 
 
 @test
@@ -657,14 +651,7 @@ def slow_reader():
         c = s.login("ann")
         c.send(b"RETR 1\r\n" * 10)
         time.sleep(1)
-        for pid, line in family(s.process.pid).items():
-            try:
-                status = open("/proc/%d/status" % pid).read()
-            except OSError:
-                continue
-            rss = re.search(r"VmRSS:\s+(\d+)", status)
-            check(not rss or int(rss.group(1)) < 60000,
-                  "%s has %s KiB" % (line, rss and rss.group(1)))
+        check_memory(s)
         start = time.monotonic()
         other = s.login("bob")
         other.ok("STAT")
