@@ -12,7 +12,9 @@ HARDEN_LDFLAGS="-Wl,-z,relro -Wl,-z,now"
 AS_IF([test "x$enable_sanitizers" = xyes], [
     HARDEN_CFLAGS="$HARDEN_CFLAGS -fsanitize=address,undefined \
 -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
-    HARDEN_LDFLAGS="-fsanitize=address,undefined"
+    # PAM modules call crypt(3), which AddressSanitizer must have seen first.
+    HARDEN_LDFLAGS="-fsanitize=address,undefined -Wl,--push-state,--no-as-needed \
+-lcrypt -Wl,--pop-state"
     enable_seccomp=no
 ], [test "x$enable_coverage" = xyes], [
     HARDEN_CFLAGS="$HARDEN_CFLAGS --coverage -O0"

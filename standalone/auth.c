@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -398,16 +397,6 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 		event_base_loopbreak(auth.base);
 }
 
-static void
-on_child(evutil_socket_t sig, short what, void *arg)
-{
-	(void)sig;
-	(void)what;
-	(void)arg;
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-}
-
 /* ---- starting -------------------------------------------------------------------- */
 
 static _Noreturn void
@@ -433,9 +422,9 @@ open_store(void)
 }
 
 static void
-add_event(int fd, short what, event_callback_fn callback)
+add_event(int fd, event_callback_fn callback)
 {
-	struct event *ev = event_new(auth.base, fd, what | EV_PERSIST,
+	struct event *ev = event_new(auth.base, fd, EV_READ | EV_PERSIST,
 	    callback, NULL);
 
 	if (ev == NULL || event_add(ev, NULL) != 0)
@@ -458,9 +447,10 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 	if (auth.base == NULL)
 		fail("event_base_new");
 	open_store();
-	add_event(parent, EV_READ, on_parent);
-	add_event(net, EV_READ, on_net);
-	add_event(SIGCHLD, EV_SIGNAL, on_child);
+	add_event(parent, on_parent);
+	add_event(net, on_net);
+	/* Helpers are known by their channels: nobody waits for them. */
+	(void)signal(SIGCHLD, SIG_IGN);
 	if (pk_channel_send(parent, PK_MSG_READY, NULL, -1) != 0)
 		fail("the parent is gone");
 	event_base_dispatch(auth.base);

@@ -170,17 +170,18 @@ misses_some(const struct search *s)
 static enum pk_err
 search(struct search *s, int dirfd, bool nfs, char why[PK_MAILDIR_WHY])
 {
-	bool stable = false;
+	bool stable = false, before;
 	enum pk_err err;
 	uint32_t i;
 
 	do {
+		before = stable;
 		err = read_once(s, dirfd, nfs, &stable, why);
 		if (err != PK_OK)
 			return err;
 	} while (s->pass < PK_SCAN_TRIES && (!stable ||
-	    (s->pass == 1 && misses_some(s))));
-	if (!stable)
+	    (!before && misses_some(s))));
+	if (!stable || !before)
 		return PK_OK;
 	for (i = 0; i < s->ix->header->count; i++)
 		if (s->seen[i] + 1 < s->pass)

@@ -15,15 +15,15 @@
 
 /* Empty (all 0) as long as every message is where the index says. */
 struct pk_places {
-	uint32_t *at;		/* per record: 0: there; else in pool; or gone */
+	uint32_t *at;		/* per record: 0: there; in pool; gone */
 	char *pool;		/* directory and NUL-terminated name of each */
 	size_t len, room;
 };
 
 /*
  * Look for all messages by their base names.  A message is taken to be gone
- * only if two readings of new and cur did not meet it and nothing changed
- * during the second.  On a failure *places is as good as before, and why says
+ * only if two readings of new and cur, one after the other, did not meet it and
+ * nothing changed during either.  On a failure *places is as good as before, and why says
  * what failed.
  */
 enum pk_err pk_places_update(struct pk_places *places, int dirfd, bool nfs,

@@ -47,6 +47,7 @@ struct reading {
 	uint8_t *chunk;
 	uint8_t pass;
 	bool stable;		/* nothing changed during the last pass */
+	bool complete;		/* what the last pass did not meet is gone */
 	bool moved;		/* a known message is elsewhere now */
 	uint32_t irregular, refused, gone, read;
 	char *why;
@@ -70,7 +71,7 @@ make_room(struct reading *rd, size_t len)
 
 	if (rd->count == rd->room) {
 		room = rd->room == 0 ? 32 : (size_t)rd->room * 2;
-		entries = reallocarray(rd->entries, room, sizeof(*entries));
+		entries = realloc(rd->entries, room * sizeof(*entries));
 		if (entries == NULL)
 			return false;
 		rd->entries = entries;
@@ -290,15 +291,17 @@ static enum pk_maildir_status
 read_stable(struct reading *rd)
 {
 	enum pk_maildir_status status;
-	bool again;
+	bool before;
 
+	rd->stable = false;
 	do {
+		before = rd->stable;
 		status = read_once(rd);
 		if (status != PK_MAILDIR_OK)
 			return status;
-		again = !rd->stable || (rd->pass == 1 && misses_known(rd) &&
-		    !are_settled(rd));
-	} while (again && rd->pass < PK_SCAN_TRIES);
+		rd->complete = rd->stable &&
+		    (before || are_settled(rd) || !misses_known(rd));
+	} while (!rd->complete && rd->pass < PK_SCAN_TRIES);
 	return PK_MAILDIR_OK;
 }
 
@@ -389,8 +392,8 @@ read_maildir(struct reading *rd)
 }
 
 /*
- * Mark what the new index keeps.  After a pass that was disturbed to the end
- * what was not seen stays: it may be there.
+ * Mark what the new index keeps.  Where the readings were disturbed to the
+ * end, what was not seen stays: it may be there.
  */
 static uint32_t
 mark_kept(struct reading *rd, uint64_t *names_len_r, uint32_t *dropped_r)
@@ -403,7 +406,7 @@ mark_kept(struct reading *rd, uint64_t *names_len_r, uint32_t *dropped_r)
 		entry = &rd->entries[i];
 		entry->keep = (entry->state == KNOWN ||
 		    entry->state == MEASURED) &&
-		    (entry->seen == rd->pass || !rd->stable);
+		    (entry->seen == rd->pass || !rd->complete);
 		if (entry->keep) {
 			kept++;
 			names_len += pk_index_names_need(&entry->record,
@@ -491,7 +494,7 @@ build_index(struct reading *rd, struct pk_index *ix_r, uint32_t *dropped_r)
 		return PK_MAILDIR_TEMPORARY;
 	}
 	memcpy(ix.header->stamps, rd->stamps, sizeof(rd->stamps));
-	ix.header->trusted = rd->stable && are_settled(rd) &&
+	ix.header->trusted = rd->complete && are_settled(rd) &&
 	    rd->refused == 0 && rd->gone == 0;
 	*ix_r = ix;
 	return PK_MAILDIR_OK;

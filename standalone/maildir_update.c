@@ -240,7 +240,8 @@ sync_dir(struct maildir *m, enum pk_maildir_dir dir, uint8_t *state)
 	uint8_t unlinked = dir == PK_CUR ? UNLINKED_CUR : UNLINKED_NEW;
 	uint32_t i, count = m->index.header->count;
 
-	if (memchr(state, unlinked, count) == NULL || pk_maildir_dir(m, dir) < 0)
+	if (memchr(state, unlinked, count) == NULL ||
+	    pk_maildir_dir(m, dir) < 0)
 		return;
 	if (fsync(m->dirs[dir]) == 0 || errno == EINVAL || errno == ENOSYS ||
 	    errno == ENOTSUP)

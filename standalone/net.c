@@ -588,6 +588,7 @@ conn_new(int fd, const struct sockaddr *peer, const struct pk_listen *l)
 
 	if (c == NULL)
 		return NULL;
+	c->state = CONN_TALK;
 	pk_address_text(peer, c->rhost);
 	if (!conn_new_session(c, l)) {
 		free(c);
