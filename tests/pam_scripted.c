@@ -96,6 +96,19 @@ ask(pam_handle_t *pamh, int argc, const char **argv, int style)
 }
 
 static int
+ask_one(pam_handle_t *pamh, int argc, const char **argv, int style)
+{
+	char *answer = NULL;
+	int code;
+
+	code = pam_prompt(pamh, style, &answer, "Well");
+	note(argc, argv, code == PAM_SUCCESS ? "answered\n" :
+	    "conv failed\n");
+	free(answer);
+	return code;
+}
+
+static int
 act(pam_handle_t *pamh, int argc, const char **argv)
 {
 	const char *user = item(pamh, PAM_USER);
@@ -156,8 +169,10 @@ pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 {
 	(void)flags;
 	note(argc, argv, "open challenge=%s\n", challenge(pamh));
-	if (strcmp(item(pamh, PAM_USER), "session-asks") == 0)
-		return ask(pamh, argc, argv, PAM_TEXT_INFO);
+	if (strcmp(item(pamh, PAM_USER), "session-asks-secret") == 0)
+		return ask_one(pamh, argc, argv, PAM_PROMPT_ECHO_OFF);
+	if (strcmp(item(pamh, PAM_USER), "session-asks-user") == 0)
+		return ask_one(pamh, argc, argv, PAM_PROMPT_ECHO_ON);
 	return code_of(pamh, "open");
 }
 
