@@ -230,6 +230,17 @@ test_top_sends_each_case(void **state)
 }
 
 static void
+test_retr_sends_all_after_top_sent_less(void **state)
+{
+	struct dialogue *d = *state;
+
+	dialogue_log_in(d);
+	says(d, "TOP 1 0\r\nRETR 1\r\n", "+OK*\r\nS: a\r\n\r\n.\r\n"
+	    "+OK 20 octets\r\nS: a\r\n\r\n..dot\r\nlast\r\n.\r\n");
+	assert_int_equal(d->md.closed_whole, 1);
+}
+
+static void
 test_retr_goes_on_when_a_message_cannot_be_opened(void **state)
 {
 	static const enum pk_err errs[] = {
@@ -394,6 +405,7 @@ main(void)
 		TEST(test_session_serves_a_maildrop_that_is_all_marked),
 		TEST(test_retr_sends_each_message),
 		TEST(test_top_sends_each_case),
+		TEST(test_retr_sends_all_after_top_sent_less),
 		TEST(test_retr_goes_on_when_a_message_cannot_be_opened),
 		TEST(test_retr_ends_the_session_when_reading_fails),
 		TEST(test_top_ends_the_session_when_reading_fails),

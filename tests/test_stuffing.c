@@ -204,8 +204,13 @@ test_stuffing_equals_the_reference_an_octet_at_a_time(void **state)
 	reference(in, &expected);
 	pk_stuffing_init(&st);
 	sent.len = 0;
-	for (i = 0; i < in.len; i++)
-		feed(&st, (struct pk_span){ in.data + i, 1 }, &sent);
+	for (i = 0; i < in.len; i++) {
+		/* By itself: what comes before it is not there. */
+		struct pk_span octet = guard_copy(in.data + i, 1);
+
+		feed(&st, octet, &sent);
+		guard_free(octet.data, 1);
+	}
 	sent.len += pk_stuffing_end(&st, sent.data + sent.len);
 	assert_int_equal(sent.len, expected.len);
 	assert_memory_equal(sent.data, expected.data, sent.len);
@@ -247,6 +252,18 @@ test_stuffing_counts_a_line_of_a_megabyte(void **state)
 	    LINE + 1);
 	free(in);
 	free(out);
+}
+
+static void
+test_stuffing_counts_empty_lines_by_the_thousand(void **state)
+{
+	enum { LINES = 4096 };
+	static uint8_t in[LINES];
+
+	(void)state;
+	memset(in, '\n', LINES);
+	assert_int_equal(count((struct pk_span){ in, LINES }, 0, 0),
+	    2 * LINES);
 }
 
 /* ---- TOP ---------------------------------------------------------------- */
@@ -355,6 +372,8 @@ main(void)
 		    test_stuffing_equals_the_reference_an_octet_at_a_time),
 		cmocka_unit_test(test_stuffing_stays_within_its_room),
 		cmocka_unit_test(test_stuffing_counts_a_line_of_a_megabyte),
+		cmocka_unit_test(
+		    test_stuffing_counts_empty_lines_by_the_thousand),
 		cmocka_unit_test(test_top_takes_each_case_wherever_cut),
 		cmocka_unit_test(test_top_takes_each_case_an_octet_at_a_time),
 		cmocka_unit_test(test_top_takes_nothing_after_its_end),
