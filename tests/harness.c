@@ -37,6 +37,17 @@ span_is(struct pk_span span, const char *text)
 	    (span.len == 0 || memcmp(span.data, text, span.len) == 0);
 }
 
+bool
+span_has(struct pk_span span, const char *text)
+{
+	size_t len = strlen(text);
+
+	for (; span.len >= len; span.data++, span.len--)
+		if (memcmp(span.data, text, len) == 0)
+			return true;
+	return false;
+}
+
 /* ---- guard pages -------------------------------------------------------- */
 
 static size_t

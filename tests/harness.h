@@ -33,6 +33,9 @@ struct pk_span span_of(const char *text);
 /* Are these the octets of text? */
 bool span_is(struct pk_span span, const char *text);
 
+/* Do the octets of text stand somewhere in span? */
+bool span_has(struct pk_span span, const char *text);
+
 /*
  * A copy whose last octet stands right before a page that cannot be touched:
  * reading one octet too many kills the test.  guard_room() has len octets
