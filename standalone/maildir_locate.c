@@ -25,6 +25,7 @@ struct search {
 	struct pk_table table;
 	uint8_t *seen;		/* per record: the last pass that met it */
 	uint8_t pass;
+	uint64_t visited;	/* names, in all passes */
 };
 
 static bool
@@ -82,6 +83,7 @@ visit(void *ctx, enum pk_maildir_dir dir, const char *name, size_t len,
 	uint32_t id;
 
 	(void)sure;
+	s->visited++;
 	id = pk_table_find(&s->table, s->ix->names,
 	    pk_table_hash(name, base_len), name, base_len);
 	if (id == PK_TABLE_NONE)
@@ -179,7 +181,7 @@ search(struct search *s, int dirfd, bool nfs, char why[PK_MAILDIR_WHY])
 		err = read_once(s, dirfd, nfs, &stable, why);
 		if (err != PK_OK)
 			return err;
-	} while (s->pass < PK_SCAN_TRIES && (!stable ||
+	} while (pk_scan_may_repeat(s->pass, s->visited) && (!stable ||
 	    (!before && misses_some(s))));
 	if (!stable || !before)
 		return PK_OK;

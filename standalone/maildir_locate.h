@@ -22,9 +22,9 @@ struct pk_places {
 
 /*
  * Look for all messages by their base names.  A message is taken to be gone
- * only if two readings of new and cur, one after the other, did not meet it and
- * nothing changed during either.  On a failure *places is as good as before, and why says
- * what failed.
+ * only if two readings of new and cur, one after the other, did not meet it
+ * and nothing changed during either.  On a failure *places is as good as
+ * before, and why says what failed.
  */
 enum pk_err pk_places_update(struct pk_places *places, int dirfd, bool nfs,
     const struct pk_index *ix, char why[PK_MAILDIR_WHY]) PK_WARN_UNUSED;

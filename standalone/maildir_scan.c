@@ -46,6 +46,7 @@ struct reading {
 	int dirs[PK_DIRS];
 	uint8_t *chunk;
 	uint8_t pass;
+	uint64_t visited;	/* names, in all passes */
 	bool stable;		/* nothing changed during the last pass */
 	bool complete;		/* what the last pass did not meet is gone */
 	bool moved;		/* a known message is elsewhere now */
@@ -190,6 +191,7 @@ visit(void *ctx, enum pk_maildir_dir dir, const char *name, size_t len,
 	enum pk_maildir_status status = PK_MAILDIR_OK;
 	bool again;
 
+	rd->visited++;
 	if (!make_room(rd, len + 1))
 		return out_of_memory(rd);
 	hash = pk_table_hash(name, base_len);
@@ -251,22 +253,29 @@ read_once(struct reading *rd)
 	return status;
 }
 
+/* Was a directory left alone for so many milliseconds before the scan? */
 static bool
-is_settled(const struct pk_index_stamp *stamp, const struct timespec *now)
+is_settled(const struct pk_index_stamp *stamp, const struct timespec *now,
+    int milliseconds)
 {
-	int64_t limit = now->tv_sec - PK_SCAN_SETTLED;
+	int64_t limit = now->tv_sec - milliseconds / 1000;
+	int64_t nsec = now->tv_nsec - milliseconds % 1000 * INT64_C(1000000);
 
+	if (nsec < 0) {
+		nsec += 1000000000;
+		limit--;
+	}
 	return now->tv_sec != 0 && (stamp->mtime < limit ||
-	    (stamp->mtime == limit &&
-	    stamp->mtime_nsec <= (uint32_t)now->tv_nsec));
+	    (stamp->mtime == limit && stamp->mtime_nsec <= nsec));
 }
 
-/* Were both directories left alone for long enough before the scan? */
 static bool
-are_settled(const struct reading *rd)
+are_settled(const struct reading *rd, int milliseconds)
 {
-	return is_settled(&rd->stamps[PK_NEW], &rd->scan->fs_now) &&
-	    is_settled(&rd->stamps[PK_CUR], &rd->scan->fs_now);
+	const struct timespec *now = &rd->scan->fs_now;
+
+	return is_settled(&rd->stamps[PK_NEW], now, milliseconds) &&
+	    is_settled(&rd->stamps[PK_CUR], now, milliseconds);
 }
 
 /* Is a message of the index missing from the last pass? */
@@ -283,10 +292,19 @@ misses_known(const struct reading *rd)
 }
 
 /*
- * Read the directories until nothing changes meanwhile.  Times count in
- * ticks: a change in the tick of the last one before the pass does not show,
- * so what is missing from a directory in use is looked for once more.
+ * Was the last pass, during which no time changed, enough?  Times count in
+ * ticks: a change in the tick of the one before does not show.  So after a
+ * very recent change, and where a known message is missing, a second such
+ * pass has to confirm the first.
  */
+static bool
+is_enough(const struct reading *rd)
+{
+	return are_settled(rd, PK_SCAN_SETTLED) ||
+	    (are_settled(rd, PK_SCAN_TICK) && !misses_known(rd));
+}
+
+/* Read the directories until nothing changes meanwhile. */
 static enum pk_maildir_status
 read_stable(struct reading *rd)
 {
@@ -299,9 +317,8 @@ read_stable(struct reading *rd)
 		status = read_once(rd);
 		if (status != PK_MAILDIR_OK)
 			return status;
-		rd->complete = rd->stable &&
-		    (before || are_settled(rd) || !misses_known(rd));
-	} while (!rd->complete && rd->pass < PK_SCAN_TRIES);
+		rd->complete = rd->stable && (before || is_enough(rd));
+	} while (!rd->complete && pk_scan_may_repeat(rd->pass, rd->visited));
 	return PK_MAILDIR_OK;
 }
 
@@ -387,7 +404,7 @@ read_maildir(struct reading *rd)
 		if (status == PK_MAILDIR_OK)
 			status = measure_new(rd);
 	} while (status == PK_MAILDIR_OK && rd->gone > 0 &&
-	    rd->pass < PK_SCAN_TRIES);
+	    pk_scan_may_repeat(rd->pass, rd->visited));
 	return status;
 }
 
@@ -494,7 +511,8 @@ build_index(struct reading *rd, struct pk_index *ix_r, uint32_t *dropped_r)
 		return PK_MAILDIR_TEMPORARY;
 	}
 	memcpy(ix.header->stamps, rd->stamps, sizeof(rd->stamps));
-	ix.header->trusted = rd->complete && are_settled(rd) &&
+	ix.header->trusted = rd->complete &&
+	    are_settled(rd, PK_SCAN_SETTLED) &&
 	    rd->refused == 0 && rd->gone == 0;
 	*ix_r = ix;
 	return PK_MAILDIR_OK;

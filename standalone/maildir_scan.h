@@ -16,13 +16,28 @@
 #include "standalone/maildir.h"
 
 /*
- * A directory must have been left alone for so many seconds before a scan
- * for its times to be trusted (the coarsest file system counts in twos).
+ * A directory must have been left alone for so many milliseconds before a scan
+ * for its times to be trusted (the coarsest file system counts in twos of
+ * seconds), and for so many to have its changes told apart.
  */
-#define PK_SCAN_SETTLED	2
+#define PK_SCAN_SETTLED	2000
+#define PK_SCAN_TICK	50
 
-/* How often directories are read that keep changing meanwhile. */
-#define PK_SCAN_TRIES	4
+/*
+ * How often directories are read that keep changing meanwhile: that many
+ * times, and small ones (up to so many names in all) more often.
+ */
+#define PK_SCAN_TRIES		4
+#define PK_SCAN_TRIES_SMALL	64
+#define PK_SCAN_NAMES_SMALL	10000
+
+/* May they be read once more, after so many passes and names? */
+static inline bool
+pk_scan_may_repeat(unsigned int pass, uint64_t names)
+{
+	return pass < PK_SCAN_TRIES || (pass < PK_SCAN_TRIES_SMALL &&
+	    names < PK_SCAN_NAMES_SMALL);
+}
 
 struct pk_scan {
 	int dirfd;
