@@ -14,6 +14,10 @@
 
 #include "standalone/channel.h"
 
+/* Octets of a type whose variable tail is full: without padding after it. */
+#define FULL(type, tail) \
+	(offsetof(struct type, tail) + sizeof(((struct type *)0)->tail))
+
 /*
  * The form of each type: octets before a variable tail, octets at most, and
  * whether a descriptor comes with it.
@@ -24,9 +28,9 @@ static const struct form {
 } forms[PK_MSG_TYPES] = {
 	[PK_MSG_READY] = { 0, 0, false, false },
 	[PK_MSG_LOG] = { offsetof(struct pk_msg_log, text) + 1,
-	    sizeof(struct pk_msg_log), false, false },
+	    FULL(pk_msg_log, text), false, false },
 	[PK_MSG_LOGIN] = { offsetof(struct pk_msg_login, secret),
-	    sizeof(struct pk_msg_login), false, false },
+	    FULL(pk_msg_login, secret), false, false },
 	[PK_MSG_VERDICT] = { sizeof(struct pk_msg_verdict),
 	    sizeof(struct pk_msg_verdict), false, false },
 	[PK_MSG_CHECKED] = { sizeof(struct pk_msg_checked),
@@ -34,9 +38,9 @@ static const struct form {
 	[PK_MSG_APPROVAL] = { sizeof(struct pk_msg_approval),
 	    sizeof(struct pk_msg_approval), false, true },
 	[PK_MSG_CLAIM] = { offsetof(struct pk_msg_claim, leftover),
-	    sizeof(struct pk_msg_claim), true, true },
+	    FULL(pk_msg_claim, leftover), true, true },
 	[PK_MSG_OPEN] = { offsetof(struct pk_msg_open, leftover),
-	    sizeof(struct pk_msg_open), true, true },
+	    FULL(pk_msg_open, leftover), true, true },
 	[PK_MSG_CLOSED] = { sizeof(struct pk_msg_closed),
 	    sizeof(struct pk_msg_closed), false, false },
 	[PK_MSG_RELEASED] = { sizeof(struct pk_msg_released),

@@ -121,6 +121,17 @@ check_word(cfg_t *cfg, cfg_opt_t *opt)
 
 /* ---- checks of one value -------------------------------------------------- */
 
+static int
+number_of(const char *text, unsigned long *value_r)
+{
+	char *end;
+
+	errno = 0;
+	*value_r = strtoul(text, &end, 10);
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
+	    errno == 0 && *value_r < UINT_MAX ? 0 : -1;
+}
+
 /* The limits of whole numbers. */
 static const struct {
 	const char *key;
@@ -246,17 +257,6 @@ check_separator(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
-number_of(const char *text, unsigned long *value_r)
-{
-	char *end;
-
-	errno = 0;
-	*value_r = strtoul(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
-	    errno == 0 && *value_r < UINT_MAX ? 0 : -1;
-}
-
-static int
 find_uid(const char *text, uid_t *uid_r)
 {
 	unsigned long value;
@@ -319,11 +319,15 @@ parse_listen(const char *text, struct pk_listen *l)
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV |
 	    AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *ai;
 	const char *colon = strrchr(text, ':');
+	unsigned long port;
 	char host[64];
 	size_t len;
 
 	if (colon == NULL)
 		return "expected address:port";
+	/* getaddrinfo(3) takes a larger number modulo 65536. */
+	if (number_of(colon + 1, &port) != 0 || port == 0 || port > 65535)
+		return "expected a port, 1 to 65535";
 	len = (size_t)(colon - text);
 	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
 		text++;
@@ -335,8 +339,7 @@ parse_listen(const char *text, struct pk_listen *l)
 		return "expected a numeric address";
 	memcpy(host, text, len);
 	host[len] = '\0';
-	if (colon[1] == '\0' ||
-	    getaddrinfo(len == 0 || strcmp(host, "*") == 0 ? NULL : host,
+	if (getaddrinfo(len == 0 || strcmp(host, "*") == 0 ? NULL : host,
 	    colon + 1, &hints, &ai) != 0)
 		return "expected a numeric address and a port, as in "
 		    "127.0.0.1:110 or [::]:995";
@@ -619,7 +622,10 @@ take_ids(cfg_t *cfg, struct pk_settings *s)
 		(void)find_uid(uid, &s->virtual_uid);
 	if (gid != NULL)
 		(void)find_gid(gid, &s->virtual_gid);
-	if (uid != NULL && s->virtual_uid < s->first_valid_uid)
+	if (uid != NULL && geteuid() != 0 && s->virtual_uid != geteuid())
+		problem("virtual-uid = %s: expected %u: popkeepd is not root "
+		    "and cannot become anybody else", uid, geteuid());
+	else if (uid != NULL && s->virtual_uid < s->first_valid_uid)
 		problem("virtual-uid = %s: expected a uid of at least "
 		    "first-valid-uid = %u", uid, s->first_valid_uid);
 }

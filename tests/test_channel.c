@@ -1,0 +1,266 @@
+/*
+ * Messages between the roles: what a peer may not say ends it, and never reaches
+ * the receiver.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "standalone/channel.h"
+
+#define ANY 0xffffffffu
+
+struct pair {
+	int a, b;
+};
+
+static int
+setup(void **state)
+{
+	struct pair *p = malloc(sizeof(*p));
+	int fds[2];
+
+	if (p == NULL || pk_channel_pair(fds, true) != 0)
+		return -1;
+	p->a = fds[0];
+	p->b = fds[1];
+	*state = p;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct pair *p = *state;
+
+	close(p->a);
+	if (p->b != -1)
+		close(p->b);
+	free(p);
+	return 0;
+}
+
+/* Open descriptors of this process. */
+static int
+descriptors(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		if (fcntl(fd, F_GETFD) != -1)
+			n++;
+	return n;
+}
+
+static enum pk_received
+receive(int fd, unsigned permitted, union pk_msg *m, int *pass)
+{
+	enum pk_msg_type type;
+
+	return pk_channel_recv(fd, permitted, &type, m, pass);
+}
+
+/* Send octets as they are: what a compromised peer could. */
+static void
+send_raw(int fd, uint32_t type, size_t len, const void *body)
+{
+	uint8_t buf[sizeof(uint32_t) + sizeof(union pk_msg) + 64];
+
+	memset(buf, 0, sizeof(buf));
+	memcpy(buf, &type, sizeof(type));
+	if (body != NULL)
+		memcpy(buf + sizeof(type), body, len);
+	assert_int_equal(send(fd, buf, sizeof(type) + len, 0),
+	    (ssize_t)(sizeof(type) + len));
+}
+
+static void
+test_channel_delivers_a_message_with_its_tail(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_login l;
+	enum pk_msg_type type;
+	union pk_msg m;
+	int pass;
+
+	memset(&l, 0, sizeof(l));
+	l.id = 0x1122334455667788;
+	l.secret_len = 3;
+	memcpy(l.secret, "abc", 3);
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_LOGIN, &l, -1), 0);
+	assert_int_equal(pk_channel_recv(p->b, PK_MSG_BIT(PK_MSG_LOGIN),
+	    &type, &m, &pass), PK_RECEIVED);
+	assert_int_equal(type, PK_MSG_LOGIN);
+	assert_int_equal(pass, -1);
+	assert_true(m.login.id == l.id);
+	assert_memory_equal(m.login.secret, "abc", 3);
+}
+
+static void
+test_channel_passes_a_descriptor(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_claim c = { .id = 7 };
+	int before = descriptors(), pass;
+	union pk_msg m;
+
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_CLAIM, &c,
+	    STDIN_FILENO), 0);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED);
+	assert_true(pass > STDERR_FILENO);
+	assert_true((fcntl(pass, F_GETFD) & FD_CLOEXEC) != 0);
+	close(pass);
+	assert_int_equal(descriptors(), before);
+}
+
+static void
+test_channel_refuses_what_is_not_permitted_now(void **state)
+{
+	struct pair *p = *state;
+	union pk_msg m;
+	int pass;
+
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_READY, NULL, -1), 0);
+	assert_int_equal(receive(p->b, ANY & ~PK_MSG_BIT(PK_MSG_READY), &m,
+	    &pass), PK_RECEIVED_NONSENSE);
+}
+
+/* Every type, a length too short and too long, and types that are none. */
+static void
+test_channel_refuses_wrong_lengths_and_types(void **state)
+{
+	struct pair *p = *state;
+	union pk_msg m;
+	uint32_t type;
+	int pass;
+
+	for (type = 0; type < 40; type++) {
+		print_message("case: type %u\n", type);
+		send_raw(p->a, type, sizeof(m), NULL);
+		assert_int_equal(receive(p->b, ANY, &m, &pass),
+		    PK_RECEIVED_NONSENSE);
+		send_raw(p->a, type, 3, NULL);
+		assert_int_equal(receive(p->b, ANY, &m, &pass),
+		    PK_RECEIVED_NONSENSE);
+	}
+	assert_int_equal(send(p->a, "xy", 2, 0), 2);
+	assert_int_equal(receive(p->b, ANY, &m, &pass),
+	    PK_RECEIVED_NONSENSE);
+}
+
+static void
+test_channel_refuses_a_tail_of_another_length(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_claim c = { .id = 1, .leftover_len = 5 };
+	struct pk_msg_login l;
+	union pk_msg m;
+	int pass;
+
+	memset(&l, 0, sizeof(l));
+	l.secret_len = 10;
+	send_raw(p->a, PK_MSG_LOGIN, offsetof(struct pk_msg_login, secret) + 9,
+	    &l);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
+	l.secret_len = 0;
+	l.user_len = sizeof(l.user);
+	send_raw(p->a, PK_MSG_LOGIN, offsetof(struct pk_msg_login, secret),
+	    &l);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
+	c.leftover_len = PK_LEFTOVER_MAX + 1;
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_CLAIM, &c, 0), -1);
+	assert_int_equal(errno, EMSGSIZE);
+}
+
+static void
+test_channel_refuses_strings_without_an_end(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_approval a;
+	struct pk_msg_checked c;
+	union pk_msg m;
+	int pass;
+
+	memset(&a, 0, sizeof(a));
+	memset(a.account.maildir, 'x', sizeof(a.account.maildir));
+	send_raw(p->a, PK_MSG_APPROVAL, sizeof(a), &a);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
+	memset(&c, 0, sizeof(c));
+	memset(c.reason, 'x', sizeof(c.reason));
+	send_raw(p->a, PK_MSG_CHECKED, sizeof(c), &c);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
+	memset(&c, 0, sizeof(c));
+	c.result = PK_LOGIN_RESULTS;
+	send_raw(p->a, PK_MSG_CHECKED, sizeof(c), &c);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
+}
+
+static void
+test_channel_closes_descriptors_it_did_not_ask_for(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_verdict v = { .id = 1 };
+	int before = descriptors(), pass;
+	union pk_msg m;
+
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_VERDICT, &v, 0), 0);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
+	assert_int_equal(descriptors(), before);
+}
+
+static void
+test_channel_wants_the_descriptor_that_belongs(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_claim c = { .id = 1 };
+	union pk_msg m;
+	int pass;
+
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_CLAIM, &c, -1), 0);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
+}
+
+static void
+test_channel_tells_nothing_from_the_end(void **state)
+{
+	struct pair *p = *state;
+	union pk_msg m;
+	int pass;
+
+	assert_int_equal(receive(p->a, ANY, &m, &pass), PK_RECEIVED_NOTHING);
+	close(p->b);
+	p->b = -1;
+	assert_int_equal(receive(p->a, ANY, &m, &pass), PK_RECEIVED_END);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_channel_delivers_a_message_with_its_tail),
+		TEST(test_channel_passes_a_descriptor),
+		TEST(test_channel_refuses_what_is_not_permitted_now),
+		TEST(test_channel_refuses_wrong_lengths_and_types),
+		TEST(test_channel_refuses_a_tail_of_another_length),
+		TEST(test_channel_refuses_strings_without_an_end),
+		TEST(test_channel_closes_descriptors_it_did_not_ask_for),
+		TEST(test_channel_wants_the_descriptor_that_belongs),
+		TEST(test_channel_tells_nothing_from_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

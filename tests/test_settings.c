@@ -1,0 +1,266 @@
+/*
+ * popkeepd.conf: every wrong line gets its file, its line and what was expected.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "standalone/settings.h"
+
+/* The least that is fine. */
+#define FINE "hostname = \"pop.example.org\"\n" \
+	"listen \"127.0.0.1:1110\" { tls = none }\n"
+
+static char file[] = "/tmp/test_settings.XXXXXX";
+static char *text;
+static size_t text_size;
+
+static int
+setup(void **state)
+{
+	int fd = mkstemp(file);
+
+	(void)state;
+	return fd == -1 ? -1 : close(fd);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	free(text);
+	return unlink(file);
+}
+
+/* Read content as a configuration; what it complains about is in text. */
+static struct pk_settings *
+read_settings(const char *content)
+{
+	struct pk_settings *s;
+	FILE *f = fopen(file, "w"), *errors;
+
+	assert_non_null(f);
+	fputs(content, f);
+	fclose(f);
+	free(text);
+	text = NULL;
+	errors = open_memstream(&text, &text_size);
+	assert_non_null(errors);
+	s = pk_settings_read(file, errors);
+	fclose(errors);
+	return s;
+}
+
+static void
+test_settings_reads_every_default(void **state)
+{
+	struct pk_settings *s = read_settings(FINE);
+
+	(void)state;
+	assert_string_equal(text, "");
+	assert_non_null(s);
+	assert_int_equal(s->listens, 1);
+	assert_int_equal(s->listen[0].tls, PK_LISTEN_CLEAR);
+	assert_int_equal(s->passwords, PK_ALLOW_TLS);
+	assert_int_equal(s->apop, PK_ALLOW_NEVER);
+	assert_int_equal(s->apop_through, PK_APOP_PAM);
+	assert_int_equal(s->users, PK_USERS_SYSTEM);
+	assert_int_equal(s->idle_timeout, 600);
+	assert_int_equal(s->first_valid_uid, 1000);
+	assert_string_equal(s->maildir, "%h/Maildir");
+	assert_string_equal(s->log, "syslog");
+	pk_settings_free(&s);
+	assert_null(s);
+}
+
+static void
+test_settings_takes_what_is_written(void **state)
+{
+	struct pk_settings *s = read_settings(FINE
+	    "passwords = never\napop = always\napop-through = store\n"
+	    "failure-delay = 0.25\nidle-timeout = 700\nfold-case = true\n"
+	    "detail-separator = \"+\"\ndefault-domain = \"example.org\"\n");
+
+	(void)state;
+	assert_string_equal(text, "");
+	assert_non_null(s);
+	assert_int_equal(s->passwords, PK_ALLOW_NEVER);
+	assert_int_equal(s->apop, PK_ALLOW_ALWAYS);
+	assert_int_equal(s->apop_through, PK_APOP_STORE);
+	assert_true(s->failure_delay > 0.24 && s->failure_delay < 0.26);
+	assert_int_equal(s->idle_timeout, 700);
+	assert_true(s->names.fold);
+	assert_int_equal(s->names.detail, '+');
+	assert_string_equal(s->names.default_domain, "example.org");
+	pk_settings_free(&s);
+}
+
+static void
+test_settings_reads_addresses(void **state)
+{
+	static const char *const good[] = { "0.0.0.0:110", "[::]:995",
+	    "[2001:db8::1]:110", "*:110", "127.0.0.1:1" };
+	char content[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		struct pk_settings *s;
+
+		print_message("case: %s\n", good[i]);
+		snprintf(content, sizeof(content), "hostname = \"h\"\n"
+		    "listen \"%s\" { tls = none }\n", good[i]);
+		s = read_settings(content);
+		assert_string_equal(text, "");
+		assert_non_null(s);
+		pk_settings_free(&s);
+	}
+}
+
+/* What is wrong, the line it is on (0: none), and what is said of it. */
+static const struct {
+	const char *content;
+	int line;
+	const char *expected;
+} wrong[] = {
+	{ FINE "no-such-key = 1\n", 3, "no such option 'no-such-key'" },
+	{ FINE "passwords = sometimes\n", 3, "passwords = sometimes: expected "
+	    "one of never, tls, always" },
+	{ FINE "apop = yes\n", 3, "apop = yes: expected one of never, tls, "
+	    "always" },
+	{ FINE "apop-through = ldap\n", 3, "expected one of pam, store" },
+	{ FINE "users = all\n", 3, "expected one of system, virtual" },
+	{ FINE "\n\nidle-timeout = 0\n", 5, "idle-timeout = 0: expected 1 to "
+	    "86400" },
+	{ FINE "idle-timeout = soon\n", 3, "invalid integer value" },
+	{ FINE "pam-helpers = 0\n", 3, "pam-helpers = 0: expected 1 to 1000" },
+	{ FINE "max-connections = -1\n", 3, "expected 1 to 1000000" },
+	{ FINE "max-per-address = 0\n", 3, "expected 1 to 1000000" },
+	{ FINE "first-valid-uid = 0\n", 3, "expected 1 to 4294967294" },
+	{ FINE "failure-delay = 61\n", 3, "expected 0 to 60 seconds" },
+	{ FINE "failure-delay-max = -1\n", 3, "expected 0 to 60 seconds" },
+	{ FINE "create-maildir = perhaps\n", 3, "invalid boolean value" },
+	{ FINE "hostname = \"a b\"\n", 3, "hostname = a b: expected" },
+	{ FINE "hostname = \"<x>\"\n", 3, "hostname = <x>: expected" },
+	{ FINE "log = \"var/log\"\n", 3, "expected stderr, syslog or an "
+	    "absolute path" },
+	{ FINE "pid-file = \"pid\"\n", 3, "expected an absolute path" },
+	{ FINE "secrets = \"x\"\n", 3, "expected an absolute path" },
+	{ FINE "maildir = \"Maildir\"\n", 3, "expected an absolute path or "
+	    "one below %h" },
+	{ FINE "maildir = \"/m/%q\"\n", 3, "after % expected one of the "
+	    "letters undh%" },
+	{ FINE "home = \"/m/%h\"\n", 3, "after % expected one of the letters "
+	    "und%" },
+	{ FINE "tls-certificate = \"/nowhere/c.pem\"\n", 3,
+	    "No such file or directory" },
+	{ FINE "detail-separator = \"++\"\n", 3, "expected one of + - _ = #" },
+	{ FINE "virtual-uid = \"no such user\"\n", 3,
+	    "there is no such user" },
+	{ FINE "virtual-gid = \"no such group\"\n", 3,
+	    "there is no such group" },
+	{ "hostname = \"h\"\nlisten \"localhost:110\" { tls = none }\n", 2,
+	    "expected a numeric address and a port" },
+	{ "hostname = \"h\"\nlisten \"127.0.0.1\" { tls = none }\n", 2,
+	    "expected address:port" },
+	{ "hostname = \"h\"\nlisten \"::1:110\" { tls = none }\n", 2,
+	    "expected an IPv6 address in brackets" },
+	{ "hostname = \"h\"\nlisten \"127.0.0.1:99999\" { tls = none }\n", 2,
+	    "expected a port, 1 to 65535" },
+	{ "hostname = \"h\"\nlisten \"127.0.0.1:\" { tls = none }\n", 2,
+	    "expected a port, 1 to 65535" },
+	{ "hostname = \"h\"\nlisten \"127.0.0.1:1\" { tls = maybe }\n", 2,
+	    "expected one of none, starttls, implicit" },
+	{ FINE "listen \"127.0.0.1:1110\" { tls = none }\n", 3,
+	    "127.0.0.1:1110" },
+	{ FINE "listen \"127.0.0.1:1111\" { port = 1 }\n", 3,
+	    "no such option 'port'" },
+	{ FINE "apop = \n\n", 5, "" },
+	{ "hostname = \"h\"\n", 0, "no listen" },
+	{ "hostname = \"h\"\nlisten \"127.0.0.1:1\" { }\n", 0,
+	    "expected a tls-certificate and a tls-key" },
+	{ FINE "tls-key = \"/dev/null\"\n", 0, "expected both or neither" },
+	{ FINE "passwords = never\n", 0, "nobody could log in" },
+	{ FINE "pam-session = true\napop-through = store\n", 0,
+	    "pam-session = true needs apop-through = pam" },
+	{ FINE "users = virtual\n", 0, "expected home" },
+	{ FINE "users = virtual\nhome = \"/m/%u\"\n", 0,
+	    "expected virtual-uid and virtual-gid" },
+	{ FINE "home = \"/m/%u\"\n", 0, "are for users = virtual" },
+	{ FINE "virtual-uid = \"1\"\n", 0, "virtual-uid = 1: expected" },
+};
+
+static void
+test_settings_names_file_line_and_expectation(void **state)
+{
+	char where[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		print_message("case: %s", wrong[i].content);
+		assert_null(read_settings(wrong[i].content));
+		if (wrong[i].line > 0)
+			snprintf(where, sizeof(where), "%s:%d: ", file,
+			    wrong[i].line);
+		else
+			snprintf(where, sizeof(where), "%s: ", file);
+		if (strstr(text, where) == NULL ||
+		    strstr(text, wrong[i].expected) == NULL)
+			print_message("said: %s", text);
+		assert_non_null(strstr(text, where));
+		assert_non_null(strstr(text, wrong[i].expected));
+	}
+}
+
+static void
+test_settings_reports_all_errors_together(void **state)
+{
+	(void)state;
+	assert_null(read_settings(FINE "passwords = x\napop = y\n"
+	    "idle-timeout = 0\n"));
+	assert_non_null(strstr(text, ":3: passwords"));
+	assert_non_null(strstr(text, ":4: apop"));
+	assert_non_null(strstr(text, ":5: idle-timeout"));
+}
+
+static void
+test_settings_says_which_file_is_missing(void **state)
+{
+	FILE *errors;
+
+	(void)state;
+	free(text);
+	text = NULL;
+	errors = open_memstream(&text, &text_size);
+	assert_null(pk_settings_read("/nowhere/popkeepd.conf", errors));
+	fclose(errors);
+	assert_string_equal(text, "/nowhere/popkeepd.conf: No such file or "
+	    "directory\n");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_settings_reads_every_default),
+		cmocka_unit_test(test_settings_takes_what_is_written),
+		cmocka_unit_test(test_settings_reads_addresses),
+		cmocka_unit_test(
+		    test_settings_names_file_line_and_expectation),
+		cmocka_unit_test(test_settings_reports_all_errors_together),
+		cmocka_unit_test(test_settings_says_which_file_is_missing),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
