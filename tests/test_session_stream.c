@@ -472,6 +472,32 @@ test_session_answers_a_line_with_nul_once(void **state)
 	says(d, LOGIN "STAT\r\n", LOGGED_IN "+OK 4 49\r\n");
 }
 
+static void
+test_session_answers_each_line_of_garbage_once(void **state)
+{
+	enum { LINES = 500, LONGEST = 3 * PK_LINE_MAX };
+	struct dialogue *d = *state;
+	uint8_t line[LONGEST];
+	size_t i, n, len;
+
+	random_begin();
+	dialogue_log_in(d);
+	for (i = 0; i < LINES; i++) {
+		d->step = 1 + random_below(LONGEST);
+		len = 2 + random_below(LONGEST - 1);
+		for (n = 0; n < len; n++)
+			line[n] = (uint8_t)random_below(256);
+		for (n = 0; n < len; n++)
+			if (line[n] == '\n')
+				line[n] = '\0';
+		line[0] = 'x';
+		line[len - 1] = '\n';
+		dialogue_send(d, (struct pk_span){ line, len });
+		assert_true(dialogue_matches(d, "-ERR*\r\n"));
+	}
+	says(d, "STAT\r\n", "+OK 4 49\r\n");
+}
+
 /* ---- no memory ---------------------------------------------------------- */
 
 static void
@@ -537,6 +563,7 @@ main(void)
 		TEST(test_session_answers_a_long_line_once),
 		TEST(test_session_forgets_user_and_sasl_at_a_long_line),
 		TEST(test_session_answers_a_line_with_nul_once),
+		TEST(test_session_answers_each_line_of_garbage_once),
 		TEST(test_session_survives_each_failing_allocation),
 		TEST(test_session_refuses_a_login_without_memory),
 		cmocka_unit_test(test_session_free_takes_nothing),
