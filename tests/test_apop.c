@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "engine/apop.h"
 #include "tests/harness.h"
 
@@ -107,6 +109,21 @@ static void
 test_apop_is_available_here(void **state)
 {
 	(void)state;
+	assert_true(pk_apop_is_available());
+}
+
+static void
+test_apop_is_not_available_in_fips_mode(void **state)
+{
+	bool match = true;
+
+	(void)state;
+	assert_int_equal(EVP_set_default_properties(NULL, "fips=yes"), 1);
+	assert_false(pk_apop_is_available());
+	assert_int_equal(pk_apop_verify(CHALLENGE, SECRET, LITERAL("no"),
+	    &match), PK_ERR_CRYPTO);
+	assert_true(match);
+	assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
 	assert_true(pk_apop_is_available());
 }
 
@@ -226,6 +243,7 @@ main(void)
 		cmocka_unit_test(
 		    test_apop_refuses_another_secret_or_challenge),
 		cmocka_unit_test(test_apop_is_available_here),
+		cmocka_unit_test(test_apop_is_not_available_in_fips_mode),
 		cmocka_unit_test(test_apop_survives_each_failing_allocation),
 		cmocka_unit_test(test_challenge_has_its_form),
 		cmocka_unit_test(test_challenge_of_the_longest_host_fits),
