@@ -1,0 +1,408 @@
+"""The demonstration behind tools/try.
+
+SPDX-License-Identifier: ISC
+"""
+import base64
+import hashlib
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ and \
+    os.environ.get("TERM", "dumb") != "dumb"
+WIDTH = 78
+
+
+def paint(code, text):
+    return "\033[%sm%s\033[0m" % (code, text) if COLOUR else text
+
+
+def section(number, title):
+    print("\n%s\n" % paint("1", "%d. %s" % (number, title)), flush=True)
+
+
+def cut(text, width):
+    return text if len(text) <= width else text[:width - 3] + "..."
+
+
+# The mail.
+
+def message(sender, subject, body, date, crlf=False, extra=""):
+    text = ("From: %s\nTo: ann@example.org\nSubject: %s\nDate: %s\n"
+            "Message-ID: <%s@example.org>\nMIME-Version: 1.0\n%s\n" % (
+                sender, subject, date,
+                hashlib.sha256(subject.encode()).hexdigest()[:16],
+                extra or "Content-Type: text/plain; charset=utf-8\n")) + body
+    data = text.encode()
+    return data.replace(b"\n", b"\r\n") if crlf else data
+
+
+def attachment():
+    rnd = random.Random(1939)
+    data = base64.encodebytes(bytes(rnd.randrange(256)
+                                    for _ in range(400000))).decode()
+    return ("--part\nContent-Type: text/plain\n\nThe plans are attached.\n\n"
+            "--part\nContent-Type: application/pdf; name=plans.pdf\n"
+            "Content-Transfer-Encoding: base64\n\n%s--part--\n" % data)
+
+
+def mailbox():
+    """What it shows, and the message."""
+    day = "%s Jul 2026 0%d:15:00 +0200"
+    return [
+        ("a plain message", message(
+            "Bob <bob@example.org>", "Lunch on Thursday?",
+            "Hello Ann,\n\nthe usual place, half past twelve?\n\nBob\n",
+            day % ("Mon, 6", 7))),
+        ("8-bit text (UTF-8)", message(
+            "Zoë <zoe@example.org>", "Gruesse aus Köln",
+            "Liebe Ann,\n\nschöne Grüße vom Rhein. 東京 ist weit.\n\nZoë\n",
+            day % ("Mon, 6", 8))),
+        ("lines that begin with dots", message(
+            "List <list@example.org>", "Re: where a message ends",
+            "A line with a single dot ends a POP3 reply:\n.\n"
+            "so that one is sent as two dots:\n..\n.profile begins with one\n",
+            day % ("Tue, 7", 7))),
+        ("CRLF line ends", message(
+            "Scanner <scan@example.org>", "Scan finished",
+            "3 pages.\n\nThis message is stored with CRLF line ends.\n",
+            day % ("Tue, 7", 8), crlf=True)),
+        ("no newline at its end", message(
+            "Cron <cron@example.org>", "backup", "backup: ok, 0 errors",
+            day % ("Wed, 8", 7))),
+        ("an attachment of 540 KB", message(
+            "Carol <carol@example.org>", "Plans", attachment(), day % ("Wed, 8", 8),
+            extra="Content-Type: multipart/mixed; boundary=part\n")),
+    ]
+
+
+def sent(stored):
+    """Octets as POP3 counts them: line ends are CRLF."""
+    data = re.sub(rb"(?<!\r)\n", b"\r\n", stored)
+    return data + (b"" if data.endswith(b"\n") or not data else b"\r\n")
+
+
+def fill(maildir, messages):
+    owner = os.stat(maildir)
+    for number, (_, data) in enumerate(messages):
+        name = "%d.M%06d.demo" % (1783000000 + number, number)
+        path = maildir + "/tmp/" + name
+        with open(path, "wb") as f:
+            f.write(data)
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+        os.rename(path, maildir + "/new/" + name)
+
+
+def stored(maildir):
+    files = []
+    for folder in ("new", "cur"):
+        files += [os.path.join(maildir, folder, n)
+                  for n in os.listdir(os.path.join(maildir, folder))]
+    return len(files), sum(os.path.getsize(f) for f in files)
+
+
+# The server.
+
+def free_ports():
+    sockets = [socket.socket() for _ in range(2)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+class Demo:
+    users = {
+        "ann": ("correct horse battery staple", None),
+        "bob": ("tr0ub4dor-and-3", "a-shared-secret-of-some-length"),
+    }
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="popkeep-try.")
+        os.chmod(self.dir, 0o755)
+        self.port, self.tls_port = free_ports()
+        self.process = None
+
+    def start(self):
+        argv = [HERE + "/serve", "--no-build", "--dir", self.dir, "--port",
+                str(self.port), "--tls-port", str(self.tls_port)]
+        for user, (password, secret) in self.users.items():
+            argv += ["--user", user, "--password", password]
+            if secret:
+                argv += ["--apop-secret", secret]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE,
+                                        start_new_session=True)
+        if self.process.stdout.readline() != b"ready\n":
+            sys.exit("tools/try: popkeepd does not start")
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def maildir(self, user):
+        return self.dir + ("/Maildir" if user == "ann"
+                           else "/%s/Maildir" % user)
+
+    @property
+    def certificate(self):
+        return self.dir + "/.popkeep/cert.pem"
+
+
+# What is shown.
+
+def table(rows, head):
+    widths = [max(len(str(r[i])) for r in rows + [head])
+              for i in range(len(head))]
+    line = "  ".join("%-*s" if isinstance(rows[0][i], str) else "%*s"
+                     for i in range(len(head)))
+
+    def text(row):
+        return "   " + (line % tuple(x for p in zip(widths, row)
+                                     for x in p)).rstrip()
+    print(paint("2", text(head)))
+    for row in rows:
+        print(text(row))
+
+
+def dialogue(demo):
+    """One session of ours over TLS, shown line by line."""
+    context = ssl.create_default_context(cafile=demo.certificate)
+    raw = socket.create_connection(("127.0.0.1", demo.tls_port), 20)
+    s = context.wrap_socket(raw, server_hostname="localhost")
+    f = s.makefile("rb")
+
+    def show(mark, code, text):
+        print(("   %s %s" % (paint("2", mark), paint(code, cut(text, 70))
+                             if text else "")).rstrip())
+
+    def reply(multi):
+        line = f.readline().decode().rstrip()
+        show("S", "32" if line.startswith("+OK") else "31", line)
+        lines = []
+        while multi and line.startswith("+OK"):
+            row = f.readline().decode("utf-8", "replace").rstrip("\r\n")
+            lines.append(row)
+            if row == ".":
+                break
+        for row in lines:
+            show("S", "33" if row.startswith("..") else "0", row)
+
+    def say(text, multi=False, hide=None):
+        show("C", "36", hide or text)
+        s.sendall(text.encode() + b"\r\n")
+        reply(multi)
+    reply(False)
+    say("USER ann")
+    say("PASS wrong")
+    say("USER ann")
+    say("PASS " + demo.users["ann"][0], hide="PASS ****")
+    say("STAT")
+    say("RETR 3", True)
+    say("DELE 9")
+    say("QUIT")
+    s.close()
+    print()
+    print("   The line of one dot in message 3 came as two dots, as RFC 1939 "
+          "wants it.")
+
+
+def client(name, argv, env=None):
+    print("   " + paint("36", "$ " + cut(name, WIDTH - 6)))
+    start = time.monotonic()
+    done = subprocess.run(argv, env=dict(os.environ, **(env or {})),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    took = time.monotonic() - start
+    for line in done.stdout.decode(errors="replace").splitlines()[-6:]:
+        print("     " + cut(line, WIDTH - 6))
+    if done.returncode != 0:
+        print(paint("31", "     exit status %d" % done.returncode))
+        raise SystemExit("tools/try: the client failed")
+    return took
+
+
+def compare(got, messages):
+    """Do the files got hold what was sent, octet for octet?"""
+    same = sorted(got) == sorted(messages)
+    print("   %s" % (paint("32", "All %d messages arrived octet for octet." %
+                           len(messages)) if same else
+                     paint("31", "What arrived is NOT what was stored.")))
+    return same
+
+
+def drain_by_apop(demo, messages):
+    """mpop fetches and deletes everything of bob's, by APOP."""
+    out = demo.dir + "/fetched"
+    for name in ("tmp", "new", "cur"):
+        os.makedirs(out + "/" + name)
+    rc = demo.dir + "/mpoprc"
+    with open(rc, "w") as f:
+        os.fchmod(f.fileno(), 0o600)
+        f.write("account demo\nhost localhost\nport %d\nuser bob\n"
+                "password %s\nauth apop\ntls off\nkeep off\n"
+                "uidls_file %s/uidls\ndelivery maildir %s\n"
+                "received_header off\n" % (
+                    demo.port, demo.users["bob"][1], demo.dir, out))
+    client("mpop --auth=apop --tls=off --keep=off --user=bob "
+           "--port=%d" % demo.port,
+           ["mpop", "-Q", "-C", rc, "demo"], env={"HOME": demo.dir})
+    got = []
+    for name in os.listdir(out + "/new"):
+        with open(out + "/new/" + name, "rb") as f:
+            got.append(f.read())
+    # mpop stores LF line ends.
+    return compare(got, [sent(m).replace(b"\r\n", b"\n") for _, m in messages])
+
+
+def drain_by_tls(demo, messages):
+    """curl fetches every message of ann's over TLS, then deletes it."""
+    url = "pop3s://localhost:%d/" % demo.tls_port
+    base = ["curl", "-sS", "--cacert", demo.certificate, "-u",
+            "ann:" + demo.users["ann"][0]]
+    got = []
+    client("curl -u ann:... %s[1-%d] -o '#1.eml'" % (url, len(messages)),
+           base + ["%s[1-%d]" % (url, len(messages)), "-o",
+                   demo.dir + "/#1.eml"])
+    for number in range(1, len(messages) + 1):
+        with open("%s/%d.eml" % (demo.dir, number), "rb") as f:
+            got.append(f.read())
+    # Number 1 is the next one each time.
+    print("   " + paint("36", "$ curl -u ann:... -X DELE %s1        "
+                        "(%d times)" % (url, len(messages))))
+    for _ in messages:
+        for _ in range(50):
+            done = subprocess.run(base + ["-I", "-X", "DELE", url + "1"],
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT)
+            if done.returncode == 0:
+                break
+            time.sleep(0.05)
+    return compare(got, [sent(m) for _, m in messages])
+
+
+def log_lines(demo):
+    with open(demo.dir + "/log", errors="replace") as f:
+        lines = f.read().splitlines()
+    # One line of each kind: the curls above left many of the same.
+    seen, shown = set(), []
+    for line in lines:
+        kind = re.findall(r" ([a-z-]+):|(user=\S+)|(mech=\S+)|(retr=\d+)", line)
+        if str(kind) not in seen:
+            shown.append(line)
+        seen.add(str(kind))
+    for line in shown:
+        # The date says nothing here; the rest may be longer than a line.
+        line = re.sub(r"^(\S*T)?(\d\d:\d\d:\d\d)[.\d]*Z? popkeepd ", r"\2 ",
+                      line)
+        code = "33" if re.search(r" (notice|warning|error) ", line) else "0"
+        first = True
+        while line.strip():
+            at = len(line)
+            if at > WIDTH - 5:
+                at = line.rfind(" ", 0, WIDTH - 5)
+                at = at if at > 20 else WIDTH - 5
+            print("   " + ("" if first else "  ") + paint(code, line[:at]))
+            line, first = line[at:].strip(), False
+
+
+def farewell(demo):
+    print("   ports  %d (clear text, STLS), %d (TLS)" % (demo.port,
+                                                         demo.tls_port))
+    for user, (password, secret) in demo.users.items():
+        print("   %s    password '%s'%s" % (
+            user, password, ", APOP secret '%s'" % secret if secret else ""))
+    print("""
+   openssl s_client -quiet -crlf -connect 127.0.0.1:%(tls)d
+       then: USER ann, PASS %(password)s, STAT, LIST, RETR 1, QUIT
+   curl --cacert %(cert)s \\
+       -u 'ann:%(password)s' pop3s://localhost:%(tls)d/
+   curl --login-options AUTH=+APOP -u 'bob:%(secret)s' \\
+       pop3://localhost:%(port)d/
+
+   Mailbox of ann   %(ann)s
+   Mailbox of bob   %(bob)s
+   Log              %(dir)s/log
+   Configuration    %(dir)s/.popkeep/popkeepd.conf""" % {
+        "tls": demo.tls_port, "port": demo.port, "cert": demo.certificate,
+        "password": demo.users["ann"][0], "secret": demo.users["bob"][1],
+        "ann": demo.maildir("ann"), "bob": demo.maildir("bob"),
+        "dir": demo.dir})
+
+
+def show(demo):
+    messages = mailbox()
+    for user in demo.users:
+        fill(demo.maildir(user), messages)
+    section(1, "Two mailboxes, ann's and bob's, with the same six messages")
+    table([(n, what, len(m), len(sent(m)))
+           for n, (what, m) in enumerate(messages, 1)],
+          ("", "message", "stored", "as POP3 sends it"))
+    before = {u: stored(demo.maildir(u)) for u in demo.users}
+
+    section(2, "A session, over TLS (C: client, S: popkeepd)")
+    dialogue(demo)
+
+    section(3, "mpop drains bob's mailbox: APOP, the secret is never sent")
+    good = drain_by_apop(demo, messages)
+
+    section(4, "curl drains ann's mailbox: a password, over TLS")
+    good = drain_by_tls(demo, messages) and good
+
+    section(5, "Before and after")
+    after = {u: stored(demo.maildir(u)) for u in demo.users}
+    table([(u, "%d messages, %d octets" % before[u],
+            "%d messages, %d octets" % after[u]) for u in demo.users],
+          ("mailbox", "before", "after"))
+    good = good and all(n == 0 for n, _ in after.values())
+
+    section(6, "What popkeepd logged")
+    log_lines(demo)
+    return good
+
+
+def main():
+    once = "--once" in sys.argv[1:]
+    demo = Demo()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
+    try:
+        demo.start()
+        as_root = os.geteuid() == 0
+        print("popkeepd is running on 127.0.0.1, ports %d and %d (TLS), %s." % (
+            demo.port, demo.tls_port, "with separated privileges" if as_root
+            else "as an ordinary user"))
+        good = show(demo)
+        if not once:
+            for user in demo.users:
+                fill(demo.maildir(user), mailbox())
+            section(7, "Your turn (both mailboxes are full again)")
+            farewell(demo)
+            print("\n   %s" % paint("1", "^C ends it and removes everything."),
+                  flush=True)
+            demo.process.wait()
+        print()
+        return 0 if good else 1
+    except KeyboardInterrupt:
+        print("\n")
+        return 0
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        demo.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
