@@ -127,7 +127,7 @@ def free_ports():
 class Demo:
     users = {
         "ann": ("correct horse battery staple", None),
-        "bob": ("tr0ub4dor-and-3", "a-shared-secret-of-some-length"),
+        "bob": ("tr0ub4dor-and-3", "wu3ohCh8ieshae7A"),
     }
 
     def __init__(self):
@@ -327,7 +327,7 @@ def farewell(demo):
             user, password, ", APOP secret '%s'" % secret if secret else ""))
     print("""
    openssl s_client -quiet -crlf -connect 127.0.0.1:%(tls)d
-       then: USER ann, PASS %(password)s, STAT, LIST, RETR 1, QUIT
+       then: USER ann, PASS %(password)s, LIST, RETR 1, QUIT
    curl --cacert %(cert)s \\
        -u 'ann:%(password)s' pop3s://localhost:%(tls)d/
    curl --login-options AUTH=+APOP -u 'bob:%(secret)s' \\
@@ -382,9 +382,9 @@ def main():
     try:
         demo.start()
         as_root = os.geteuid() == 0
-        print("popkeepd is running on 127.0.0.1, ports %d and %d (TLS), %s." % (
-            demo.port, demo.tls_port, "with separated privileges" if as_root
-            else "as an ordinary user"))
+        print("popkeepd runs on 127.0.0.1, ports %d and %d (TLS), %s." % (
+            demo.port, demo.tls_port, "privileges separated" if as_root
+            else "unprivileged"))
         good = show(demo)
         if not once:
             for user in demo.users:
