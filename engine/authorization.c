@@ -204,10 +204,9 @@ static const struct {
 	const char *name;
 	enum sasl_step step;
 	const char *challenge;
-	bool client_first;
 } mechanisms[] = {
-	{ "PLAIN", SASL_PLAIN, "+ ", true },
-	{ "LOGIN", SASL_LOGIN_NAME, "+ VXNlcm5hbWU6", false }, /* "Username:" */
+	{ "PLAIN", SASL_PLAIN, "+ " },
+	{ "LOGIN", SASL_LOGIN_NAME, "+ VXNlcm5hbWU6" },	/* "Username:" */
 };
 
 static bool
@@ -244,12 +243,10 @@ pk_do_auth(struct pk_session *s, const struct pk_command *cmd,
 		pk_reply_say(io, "%s", mechanisms[i].challenge);
 		return;
 	}
-	if (!mechanisms[i].client_first) {
-		pk_reply_say(io, "-ERR %s takes no initial response",
-		    mechanisms[i].name);
-		return;
-	}
-	/* "=" is an initial response of no octets (RFC 5034 section 4). */
+	/*
+	 * LOGIN has no RFC, and its clients send the name this way too.  "=" is
+	 * an initial response of no octets (RFC 5034 section 4).
+	 */
 	if (initial.len == 1 && initial.data[0] == '=')
 		initial.len = 0;
 	sasl_step(s, mechanisms[i].step, initial, io);

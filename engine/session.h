@@ -75,12 +75,12 @@ enum pk_end {
 	PK_END_UPDATE_FAILED,	/* QUIT, but not all could be removed */
 	PK_END_FAILURES,	/* too many refused logins */
 	PK_END_READ,		/* a message could not be read to its end */
-
 };
 
 /* What a session did, for the log. */
 struct pk_session_totals {
-	uint32_t retr, top, dele;	/* commands answered with +OK */
+	uint32_t retr, top;	/* messages sent to their end */
+	uint32_t dele;		/* DELE since the last RSET */
 	uint64_t octets;		/* of messages, as LIST counts them */
 };
 

@@ -434,8 +434,9 @@ static const struct {
 	{ "AUTH LOGIN\r\n\r\n", "+*\r\n-ERR*\r\n", NULL },
 	{ "AUTH LOGIN\r\nYW5u\r\n\r\n", "+*\r\n+*\r\n-ERR*\r\n", NULL },
 	{ "AUTH LOGIN\r\nYW5u\r\n?\r\n", "+*\r\n+*\r\n-ERR*\r\n", NULL },
-	/* RFC 5034 section 4: LOGIN's first word is the server's. */
-	{ "AUTH LOGIN YW5u\r\n", "-ERR*\r\n", NULL },
+	/* LOGIN with the name as its initial response. */
+	{ "AUTH LOGIN YW5u\r\nc2VjcmV0\r\n", "+*\r\n+OK*\r\n",
+	    "secret" },
 	{ "AUTH LOGIN =\r\n", "-ERR*\r\n", NULL },
 	{ "AUTH PLAI\r\n", "-ERR*\r\n", NULL },
 	{ "AUTH PLAINX\r\n", "-ERR*\r\n", NULL },
