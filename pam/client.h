@@ -41,18 +41,21 @@ struct pk_pam_outcome {
  * pam_start, pam_authenticate, pam_acct_mgmt, pam_setcred, and unless keep_r
  * is given pam_end.  PAM_FAIL_DELAY is answered without waiting (the network
  * process delays).  Prompts: PAM_PROMPT_ECHO_OFF gets the secret,
- * PAM_PROMPT_ECHO_ON the user; messages are dropped.
+ * PAM_PROMPT_ECHO_ON the user; messages are dropped.  An empty password is
+ * not accepted by the stack (PAM_DISALLOW_NULL_AUTHTOK).
  *
  * The codes become results, and only a success of every call is PK_LOGIN_OK:
  * PAM_ACCT_EXPIRED EXPIRED; PAM_NEW_AUTHTOK_REQD and PAM_AUTHTOK_EXPIRED
- * NEW_PASSWORD; PAM_PERM_DENIED and PAM_AUTH_ERR of the account phase DENIED;
- * wrong, unknown, locked (PAM_AUTH_ERR, PAM_USER_UNKNOWN, PAM_MAXTRIES,
+ * NEW_PASSWORD; PAM_PERM_DENIED, PAM_AUTH_ERR and PAM_USER_UNKNOWN of the
+ * account phase and of pam_setcred, and its PAM_CRED_EXPIRED, DENIED; wrong,
+ * unknown, locked (PAM_AUTH_ERR, PAM_USER_UNKNOWN, PAM_MAXTRIES,
  * PAM_PERM_DENIED, PAM_CRED_INSUFFICIENT of the authentication) CREDENTIAL;
  * what only an administrator can mend (no such service or module, PAM_ABORT,
  * PAM_SYMBOL_ERR...) PERMANENT; everything else TEMPORARY.
  *
  * keep_r: on PK_LOGIN_OK the handle stays open in *keep_r for
- * pk_pam_session_open(); else *keep_r is NULL.
+ * pk_pam_session_open(); else *keep_r is NULL, and credentials that were
+ * established (they may be a file) are deleted again.
  */
 void pk_pam_login(const struct pk_pam_login *login,
     struct pk_pam_outcome *outcome_r, struct pk_pam_session **keep_r);
