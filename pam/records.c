@@ -188,7 +188,7 @@ int
 pk_records_open(struct pk_records *records, const char *path, bool write)
 {
 	unsigned int flags = MDB_NOSUBDIR | MDB_NOTLS;
-	int code;
+	int code, dead;
 
 	memset(records, 0, sizeof(*records));
 	if (!write)
@@ -201,6 +201,9 @@ pk_records_open(struct pk_records *records, const char *path, bool write)
 	code = mdb_env_set_maxreaders(records->env, READERS);
 	if (code == MDB_SUCCESS)
 		code = mdb_env_open(records->env, path, flags, MODE);
+	/* A reader that was killed keeps old pages from being used again. */
+	if (code == MDB_SUCCESS && write)
+		code = mdb_reader_check(records->env, &dead);
 	if (code == MDB_SUCCESS)
 		code = open_dbi(records);
 	return code;

@@ -5,10 +5,12 @@
  */
 #include "config.h"
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -692,6 +694,68 @@ test_secrets_holds_20000_users(void **state)
 	pk_secrets_close(&store);
 }
 
+/* Begin to read, and end without a word. */
+static bool
+read_and_die(int n)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+
+	(void)n;
+	return mdb_env_create(&env) == 0 && mdb_env_open(env,
+	    stack_path("store"), MDB_NOSUBDIR | MDB_RDONLY, 0) == 0 &&
+	    mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0;
+}
+
+/* A process that has the store open until it is killed. */
+static pid_t
+start_holder(void)
+{
+	struct pk_secrets *store;
+	int fds[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		store = try_open(PK_SECRETS_READ);
+		if (store == NULL || write(fds[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_true(pid > 0);
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &c, 1), 1);
+	close(fds[0]);
+	return pid;
+}
+
+static void
+test_secrets_clears_dead_readers(void **state)
+{
+	MDB_env *env;
+	pid_t hold;
+	int dead;
+
+	(void)state;
+	make_store();
+	/* The last one to close the file would clear the table itself. */
+	hold = start_holder();
+	in_processes(1, read_and_die);
+	in_processes(1, write_first);
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_open(env, stack_path("store"), MDB_NOSUBDIR,
+	    0600), 0);
+	assert_int_equal(mdb_reader_check(env, &dead), 0);
+	assert_int_equal(dead, 0);
+	mdb_env_close(env);
+	kill(hold, SIGKILL);
+	waitpid(hold, NULL, 0);
+}
+
 /* What is not committed is not there, and what was there stays. */
 static void
 test_secrets_forgets_an_open_batch(void **state)
@@ -775,6 +839,7 @@ main(void)
 		TEST(follows_a_larger_map),
 		TEST(grows_by_single_entries),
 		TEST(holds_20000_users),
+		TEST(clears_dead_readers),
 		TEST(forgets_an_open_batch),
 		TEST(refuses_writing_through_a_reader),
 		TEST(seals),
