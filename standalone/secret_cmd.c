@@ -301,7 +301,7 @@ static const struct subcommand subcommands[] = {
 };
 
 static int
-usage(void)
+usage(FILE *to, int status)
 {
 	fputs("usage: popkeep secret set [OPTION...] USER\n"
 	    "       popkeep secret generate [--length N] [OPTION...] USER\n"
@@ -310,8 +310,8 @@ usage(void)
 	    "       popkeep secret import [--format auto|passwd|plain] "
 	    "[OPTION...] FILE|-\n"
 	    "options: --store FILE, --key FILE, --fold, --detail CHAR, "
-	    "--default-domain NAME\n", stderr);
-	return PK_EXIT_USAGE;
+	    "--default-domain NAME\n", to);
+	return status;
 }
 
 static bool
@@ -441,8 +441,10 @@ pk_secret_command(int argc, char **argv)
 		if (argc < 1 || strcmp(argv[0], sub->name) != 0)
 			continue;
 		if (!parse_args(sub, argc, argv, &args))
-			return usage();
+			return usage(stderr, PK_EXIT_USAGE);
 		return run(sub, &args);
 	}
-	return usage();
+	if (argc == 1 && strcmp(argv[0], "--help") == 0)
+		return usage(stdout, PK_EXIT_OK);
+	return usage(stderr, PK_EXIT_USAGE);
 }
