@@ -156,15 +156,6 @@ put(MDB_txn *txn, MDB_dbi dbi, MDB_val *name, MDB_val *value)
 	return mdb_put(txn, dbi, name, value, 0);
 }
 
-static int
-put_new(MDB_txn *txn, MDB_dbi dbi, MDB_val *name, MDB_val *value)
-{
-	int code;
-
-	code = mdb_put(txn, dbi, name, value, MDB_NOOVERWRITE);
-	return code == MDB_KEYEXIST ? MDB_SUCCESS : code;
-}
-
 /* The handle of the one database lives as long as the environment. */
 static int
 open_dbi(struct pk_records *records)
@@ -247,15 +238,6 @@ pk_records_put(struct pk_records *records, const char *name,
 	MDB_val val = val_of(value.data, value.len);
 
 	return make_change(records, put, name, &val);
-}
-
-int
-pk_records_put_new(struct pk_records *records, const char *name,
-    struct pk_span value)
-{
-	MDB_val val = val_of(value.data, value.len);
-
-	return make_change(records, put_new, name, &val);
 }
 
 int

@@ -32,10 +32,8 @@ int pk_records_read(struct pk_records *records, MDB_txn **txn_r);
 int pk_records_get(const struct pk_records *records, MDB_txn *txn,
     const char *name, struct pk_span *value_r);
 
-/* Write, or keep what another has written meanwhile; durable on return. */
+/* Write or remove; durable on return. */
 int pk_records_put(struct pk_records *records, const char *name,
-    struct pk_span value);
-int pk_records_put_new(struct pk_records *records, const char *name,
     struct pk_span value);
 int pk_records_delete(struct pk_records *records, const char *name);
 

@@ -75,11 +75,10 @@ name_is_valid(const char *user)
 	return len > 0 && len <= PK_USERNAME_MAX && user[0] != ' ';
 }
 
-/* Seal secret for name and write it with put. */
+/* Seal secret for name and write it. */
 static enum pk_err
-seal_and_put(struct pk_secrets *store,
-    int (*put)(struct pk_records *, const char *, struct pk_span),
-    const char *name, struct pk_span secret)
+seal_and_put(struct pk_secrets *store, const char *name,
+    struct pk_span secret)
 {
 	uint8_t nonce[PK_SECRET_NONCE_LEN], sealed[PK_SECRET_SEALED_MAX];
 	struct pk_span span = { sealed, 0 };
@@ -91,7 +90,7 @@ seal_and_put(struct pk_secrets *store,
 	    &span.len);
 	if (err != PK_OK)
 		return err;
-	return err_of(put(&store->records, name, span));
+	return err_of(pk_records_put(&store->records, name, span));
 }
 
 static enum pk_err
@@ -113,6 +112,7 @@ open_entry(struct pk_secrets *store, const char *name, uint8_t *out,
 	return err == PK_ERR_SYNTAX ? PK_ERR_CRYPTO : err;
 }
 
+/* Two first writers at once may both make one: either will do. */
 static enum pk_err
 make_stand_in(struct pk_secrets *store)
 {
@@ -122,8 +122,7 @@ make_stand_in(struct pk_secrets *store)
 
 	if (getrandom(secret, sizeof(secret), 0) != sizeof(secret))
 		return PK_ERR_IO;
-	/* Of two first writers at once, the first one's stays. */
-	err = seal_and_put(store, pk_records_put_new, STAND_IN, span);
+	err = seal_and_put(store, STAND_IN, span);
 	OPENSSL_cleanse(secret, sizeof(secret));
 	return err;
 }
@@ -278,7 +277,7 @@ pk_secrets_set(struct pk_secrets *store, const char *user,
 {
 	if (!name_is_valid(user))
 		return PK_ERR_SYNTAX;
-	return seal_and_put(store, pk_records_put, user, secret);
+	return seal_and_put(store, user, secret);
 }
 
 enum pk_err

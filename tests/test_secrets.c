@@ -26,6 +26,7 @@
 #include "engine/apop.h"
 #include "engine/username.h"
 #include "pam/keyfile.h"
+#include "pam/records.h"
 #include "pam/secrets.h"
 #include "tests/pam_stack.h"
 
@@ -248,9 +249,9 @@ test_secrets_checks_digests(void **state)
 	pk_secrets_close(&store);
 }
 
-/* With the raw file: move, damage, read. */
+/* Copy an entry in the raw file; flip: change that octet, unless -1. */
 static void
-edit(const char *from, const char *to, bool flip)
+edit(const char *from, const char *to, int flip)
 {
 	MDB_env *env;
 	MDB_txn *txn;
@@ -268,8 +269,8 @@ edit(const char *from, const char *to, bool flip)
 	assert_int_equal(mdb_get(txn, dbi, &key, &value), 0);
 	assert_true(value.mv_size <= sizeof(copy));
 	memcpy(copy, value.mv_data, value.mv_size);
-	if (flip)
-		copy[value.mv_size / 2] ^= 1;
+	if (flip >= 0)
+		copy[flip] ^= 1;
 	value.mv_data = copy;
 	key.mv_data = (void *)(uintptr_t)to;
 	key.mv_size = strlen(to);
@@ -286,7 +287,7 @@ test_secrets_binds_entries_to_names(void **state)
 
 	(void)state;
 	make_store();
-	edit("ann", "eve", false);
+	edit("ann", "eve", -1);
 	store = must_open(PK_SECRETS_READ);
 	assert_secret(store, "ann", SECRET);
 	assert_int_equal(get_error(store, "eve"), PK_ERR_CRYPTO);
@@ -295,33 +296,50 @@ test_secrets_binds_entries_to_names(void **state)
 	pk_secrets_close(&store);
 }
 
+/* In the format version, the nonce, the secret, the tag. */
 static void
 test_secrets_sees_damage(void **state)
 {
+	static const int octets[] = { 0, 1, 1 + PK_SECRET_NONCE_LEN,
+	    1 + PK_SECRET_NONCE_LEN + sizeof(SECRET) - 1 };
 	struct pk_secrets *store;
+	size_t i;
 
 	(void)state;
-	make_store();
-	edit("ann", "ann", true);
-	store = must_open(PK_SECRETS_READ);
-	assert_int_equal(get_error(store, "ann"), PK_ERR_CRYPTO);
-	pk_secrets_close(&store);
+	for (i = 0; i < sizeof(octets) / sizeof(octets[0]); i++) {
+		make_store();
+		edit("ann", "ann", octets[i]);
+		store = must_open(PK_SECRETS_READ);
+		assert_int_equal(get_error(store, "ann"), PK_ERR_CRYPTO);
+		pk_secrets_close(&store);
+	}
 }
 
-/* The name of the stand-in is not the secret of it. */
+/* Even a stand-in whose secret is known lets nobody in. */
 static void
 test_secrets_never_matches_the_stand_in(void **state)
 {
+	static const uint8_t nonce[PK_SECRET_NONCE_LEN];
+	uint8_t key[PK_SECRET_KEY_LEN], sealed[PK_SECRET_SEALED_MAX];
+	struct pk_records records;
 	struct pk_secrets *store;
+	struct pk_span value = { sealed, 0 };
 	bool match = true;
 
 	(void)state;
 	make_store();
-	/* Even a stand-in with a known secret lets nobody in. */
-	store = must_open(PK_SECRETS_WRITE);
-	must_set(store, "x", SECRET);
-	pk_secrets_close(&store);
+	assert_true(pk_keyfile_read(stack_path("key"), key, why, sizeof(why)));
+	assert_int_equal(pk_secret_seal(key, nonce, " nobody", span(SECRET),
+	    sealed, &value.len), PK_OK);
+	assert_int_equal(pk_records_open(&records, stack_path("store"), true),
+	    0);
+	assert_int_equal(pk_records_put(&records, " nobody", value), 0);
+	pk_records_close(&records);
 	store = must_open(PK_SECRETS_READ);
+	assert_int_equal(pk_secrets_apop(store, "eve", span(CHALLENGE),
+	    span(DIGEST), &match), PK_OK);
+	assert_false(match);
+	match = true;
 	assert_int_equal(pk_secrets_apop(store, " nobody", span(CHALLENGE),
 	    span(DIGEST), &match), PK_OK);
 	assert_false(match);
@@ -555,19 +573,20 @@ test_secrets_serves_readers_while_it_grows(void **state)
 	pk_secrets_close(&store);
 }
 
+/* More than there is room for at the beginning of a batch. */
 static bool
 grow_it(int n)
 {
 	struct pk_secrets *store = try_open(PK_SECRETS_WRITE);
-	char user[200];
+	char user[PK_USERNAME_SIZE];
 	int i;
 
 	(void)n;
 	if (store == NULL || pk_secrets_begin(store) != PK_OK)
 		return false;
-	for (i = 0; i < 9000; i++) {
-		snprintf(user, sizeof(user), "%0150d", i);
-		if (pk_secrets_set(store, user, span("x")) != PK_OK)
+	for (i = 0; i < 20000; i++) {
+		snprintf(user, sizeof(user), "%0255d", i);
+		if (pk_secrets_set(store, user, span(user)) != PK_OK)
 			return false;
 	}
 	if (pk_secrets_commit(store) != PK_OK)
