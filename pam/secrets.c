@@ -350,9 +350,9 @@ open_either(struct pk_secrets *store, const char *user, bool *known_r,
     uint8_t *out, size_t *len_r)
 {
 	struct pk_span sealed, own;
-	const char *name = STAND_IN;
 	enum pk_err err;
 	MDB_txn *txn;
+	bool known = false;
 	int code;
 
 	code = pk_records_read(&store->records, &txn);
@@ -365,17 +365,18 @@ open_either(struct pk_secrets *store, const char *user, bool *known_r,
 		code = pk_records_get(&store->records, txn, user, &own);
 		if (code == MDB_SUCCESS) {
 			sealed = own;
-			name = user;
+			known = true;
 		} else if (code == MDB_NOTFOUND) {
 			code = MDB_SUCCESS;
 		}
 	}
 	err = err_of(code);
 	if (err == PK_OK)
-		err = pk_secret_open(store->key, name, sealed, out, len_r);
+		err = pk_secret_open(store->key, known ? user : STAND_IN,
+		    sealed, out, len_r);
 	mdb_txn_abort(txn);
 	if (err == PK_OK)
-		*known_r = name == user;
+		*known_r = known;
 	return err == PK_ERR_SYNTAX ? PK_ERR_CRYPTO : err;
 }
 
