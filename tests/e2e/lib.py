@@ -23,11 +23,23 @@ ROOT = os.geteuid() == 0
 # Built with sanitizers: memory has another size, and reports are in the log.
 SANITIZED = "POPKEEP_SANITIZED" in os.environ
 
+# This run is the second one, after one as root.
+ROOT_TOO = "POPKEEP_ROOT_TOO" in os.environ
+
 TESTS = []
 
 
 class Skip(Exception):
     """A test cannot run here; the text says why."""
+
+
+class Elsewhere(Exception):
+    """A test is for the other run, as root or as an ordinary user."""
+
+
+def needs_root(why="needs root"):
+    if not ROOT:
+        raise Elsewhere if ROOT_TOO else Skip(why)
 
 
 def test(function):

@@ -13,8 +13,8 @@ import threading
 import time
 
 import fixtures
-from lib import (ROOT, Server, Skip, check, each, free_ports, private_dir, run,
-                 same, until)
+from lib import (Server, Skip, check, each, free_ports, needs_root, private_dir,
+                 run, same, until)
 
 POSTFIX = "/usr/lib/postfix/sbin/master"
 
@@ -73,8 +73,7 @@ postlog unix-dgram n - n - 1 postlogd
 @contextlib.contextmanager
 def postfix(s):
     """Postfix from a directory of its own; yields deliver(message)."""
-    if not ROOT:
-        raise Skip("Postfix needs root")
+    needs_root("Postfix needs root")
     if not os.path.exists(POSTFIX):
         raise Skip("no Postfix here")
     with private_dir() as d:
