@@ -63,6 +63,20 @@ test_maildir_is_not_read_again_unchanged(void **state)
 }
 
 static void
+test_maildir_asks_the_file_system_for_the_time(void **state)
+{
+	struct timespec times[2] = { { 1, 0 }, { 1, 0 } };
+
+	(void)state;
+	box_visit();
+	assert_int_equal(utimensat(boxfd, "popkeep.lock", times, 0), 0);
+	box_put("cur/1.a", "a\n");
+	box_settle();
+	box_visit();
+	assert_false(reads_directories());
+}
+
+static void
 test_maildir_is_read_again_when_changed(void **state)
 {
 	struct timespec times[2];
@@ -338,6 +352,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOX_TEST(test_maildir_is_not_read_again_unchanged),
+		BOX_TEST(test_maildir_asks_the_file_system_for_the_time),
 		BOX_TEST(test_maildir_is_read_again_when_changed),
 		BOX_TEST(test_maildir_trusts_no_time_of_the_last_seconds),
 		BOX_TEST(test_maildir_keeps_facts_over_renames),

@@ -138,8 +138,6 @@ test_update_finds_what_was_renamed(void **state)
 		box_rename(from, to);
 		plan[i] = i % 3 == 0 ? PK_KEEP : PK_DISPOSE;
 	}
-	/* Two readings: the second finds nothing of the removed. */
-	calls.hook_call = CALL_READDIR;
 	assert_int_equal(md->ops->update(md, plan), 0);
 	assert_string_equal(pk_maildir_why(md), "");
 	for (i = 0; i < 300; i++) {
@@ -258,6 +256,54 @@ test_update_looks_twice_before_gone(void **state)
 	/* Missed, and no time tells (the tick of the rename before). */
 	calls.hidden = "1.a:2,S";
 	calls.hidden_times = 1;
+	assert_int_equal(dispose(md, first), 0);
+	assert_false(box_has("cur/1.a:2,S"));
+	pk_maildir_close(&md);
+}
+
+static void
+touch_cur(void)
+{
+	static int n;
+	struct timespec times[2] = { { 1000 + n, 0 }, { 1000 + n, 0 } };
+
+	n++;
+	(void)utimensat(boxfd, "cur", times, 0);
+	calls.hook = touch_cur;
+}
+
+static void
+test_update_takes_nothing_for_gone_in_a_busy_directory(void **state)
+{
+	struct pk_maildrop *md;
+
+	(void)state;
+	box_put("cur/1.a:2,", "a\n");
+	md = box_open();
+	box_rename("cur/1.a:2,", "cur/1.a:2,S");
+	calls.hook_call = CALL_READDIR;
+	calls.hook = touch_cur;
+	calls.hidden = "1.a:2,S";
+	calls.hidden_times = 1000;
+	assert_int_equal(dispose(md, first), 1);
+	calls.hook = NULL;
+	assert_non_null(strstr(pk_maildir_why(md), "1 messages could not"));
+	pk_maildir_close(&md);
+	assert_true(box_has("cur/1.a:2,S"));
+}
+
+static void
+test_update_removes_a_message_that_was_read_anew(void **state)
+{
+	struct pk_maildrop *md;
+
+	(void)state;
+	box_put("cur/1.a:2,", "a\n");
+	md = box_open();
+	box_put("cur/1.a:2,", "longer\n");
+	assert_int_equal(md->ops->open(md, 1), PK_OK);
+	md->ops->close(md, true, 8);
+	box_rename("cur/1.a:2,", "cur/1.a:2,S");
 	assert_int_equal(dispose(md, first), 0);
 	assert_false(box_has("cur/1.a:2,S"));
 	pk_maildir_close(&md);
@@ -467,6 +513,9 @@ main(void)
 		BOX_TEST(test_update_follows_a_message_that_moves_on),
 		BOX_TEST(test_update_takes_nothing_for_gone_in_haste),
 		BOX_TEST(test_update_looks_twice_before_gone),
+		BOX_TEST(
+		    test_update_takes_nothing_for_gone_in_a_busy_directory),
+		BOX_TEST(test_update_removes_a_message_that_was_read_anew),
 		BOX_TEST(test_update_lets_others_have_removed_it),
 		BOX_TEST(test_update_tells_what_it_cannot_remove),
 		BOX_TEST(test_update_tells_what_it_cannot_look_for),
