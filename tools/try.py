@@ -114,14 +114,17 @@ def stored(maildir):
 # The server.
 
 def free_ports():
-    sockets = [socket.socket() for _ in range(2)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+    """Two ports below those that the system gives to clients."""
+    found = []
+    while len(found) < 2:
+        port = random.SystemRandom().randrange(12000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                found.append(port)
+            except OSError:
+                pass
+    return found
 
 
 class Demo:
@@ -252,7 +255,7 @@ def drain_by_apop(demo, messages):
     rc = demo.dir + "/mpoprc"
     with open(rc, "w") as f:
         os.fchmod(f.fileno(), 0o600)
-        f.write("account demo\nhost localhost\nport %d\nuser bob\n"
+        f.write("account demo\nhost 127.0.0.1\nport %d\nuser bob\n"
                 "password %s\nauth apop\ntls off\nkeep off\n"
                 "uidls_file %s/uidls\ndelivery maildir %s\n"
                 "received_header off\n" % (
@@ -270,7 +273,7 @@ def drain_by_apop(demo, messages):
 
 def drain_by_tls(demo, messages):
     """curl fetches every message of ann's over TLS, then deletes it."""
-    url = "pop3s://localhost:%d/" % demo.tls_port
+    url = "pop3s://127.0.0.1:%d/" % demo.tls_port
     base = ["curl", "-sS", "--cacert", demo.certificate, "-u",
             "ann:" + demo.users["ann"][0]]
     got = []
@@ -329,9 +332,9 @@ def farewell(demo):
    openssl s_client -quiet -crlf -connect 127.0.0.1:%(tls)d
        then: USER ann, PASS %(password)s, LIST, RETR 1, QUIT
    curl --cacert %(cert)s \\
-       -u 'ann:%(password)s' pop3s://localhost:%(tls)d/
+       -u 'ann:%(password)s' pop3s://127.0.0.1:%(tls)d/
    curl --login-options AUTH=+APOP -u 'bob:%(secret)s' \\
-       pop3://localhost:%(port)d/
+       pop3://127.0.0.1:%(port)d/
 
    Mailbox of ann   %(ann)s
    Mailbox of bob   %(bob)s

@@ -6,6 +6,7 @@ SPDX-License-Identifier: ISC
 import contextlib
 import hashlib
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -101,15 +102,15 @@ def until(condition, what, seconds=10):
 
 
 def free_ports(count=2):
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+    """Ports that nobody listens on now, and that no client is given."""
+    found = []
+    while len(found) < count:
+        port = random.SystemRandom().randrange(12000, 32000)
+        with socket.socket() as s:
+            with contextlib.suppress(OSError):
+                s.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 @contextlib.contextmanager

@@ -807,7 +807,8 @@ def sasl():
         same(attempt("AUTH PLAIN", plain)[0], b"+ \r\n", "empty challenge")
         for lines in (("AUTH PLAIN " + plain,), ("AUTH PLAIN", plain),
                       ("auth plain", b64("ann", "ann", word)),
-                      ("AUTH LOGIN", b64("ann"), b64(word))):
+                      ("AUTH LOGIN", b64("ann"), b64(word)),
+                      ("AUTH LOGIN " + b64("ann"), b64(word))):
             check(attempt(*lines)[-1].startswith(b"+OK"), "%r" % (lines,))
         for lines in (("AUTH PLAIN", "*"), ("AUTH LOGIN", "*"),
                       ("AUTH LOGIN", b64("ann"), "*"),
@@ -824,8 +825,7 @@ def sasl():
                       ("AUTH PLAIN", b64("", "ann/../ann", word)),
                       ("AUTH LOGIN", b64("ann"), b64("wrong")),
                       ("AUTH PLAIN", "A" * 20000),
-                      # The server speaks first (RFC 5034 section 4).
-                      ("AUTH LOGIN " + b64("ann"), b64(word)),
+                      ("AUTH LOGIN " + b64("ann"), b64("wrong")),
                       ("AUTH XYZZY",), ("AUTH GSSAPI",)):
             lines = (lines,) if isinstance(lines, str) else lines
             check(attempt(*lines)[-1].startswith(b"-ERR"), "%.80r" % (lines,))
