@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -456,5 +457,12 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 	event_base_dispatch(auth.base);
 	for (h = auth.helpers; h != NULL; h = h->next)
 		(void)kill(h->pid, SIGKILL);
+	/*
+	 * Nothing outlives a clean stop: helpers that hold a PAM session close
+	 * it when the session has ended.  As SIGCHLD is ignored, wait(2) comes
+	 * back when the last one is gone.
+	 */
+	while (wait(NULL) != -1 || errno == EINTR)
+		;
 	_exit(0);
 }
