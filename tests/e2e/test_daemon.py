@@ -233,6 +233,7 @@ def role_dies(role):
         found = [pid for pid, line in family(s.process.pid).items()
                  if re.match("popkeepd: %s" % role, line)]
         check(found, "no process '%s'" % role)
+        s.deaths = True
         os.kill(found[0], signal.SIGKILL)
 
         def settled():
@@ -258,6 +259,7 @@ def session_process_dies():
         found = [pid for pid, line in family(s.process.pid).items()
                  if re.match("popkeepd: session", line)]
         check(found, "no session process")
+        s.deaths = True
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         check(c.at_end(), "the connection is still open")
