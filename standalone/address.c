@@ -47,6 +47,24 @@ pk_addresses_new(void)
 	return all;
 }
 
+void
+pk_addresses_free(struct pk_addresses **allp)
+{
+	struct pk_addresses *all = *allp;
+	struct pk_address *a, *next;
+	size_t i;
+
+	if (all == NULL)
+		return;
+	for (i = 0; i < BUCKETS; i++)
+		for (a = all->buckets[i]; a != NULL; a = next) {
+			next = a->next;
+			free(a);
+		}
+	free(all);
+	*allp = NULL;
+}
+
 static void
 make_key(const struct sockaddr *peer, uint8_t key[16])
 {

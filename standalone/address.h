@@ -20,6 +20,9 @@ struct pk_addresses;
 /* An empty table, or NULL. */
 struct pk_addresses *pk_addresses_new(void);
 
+/* Free all of it, entries that are held too; *allp = NULL. */
+void pk_addresses_free(struct pk_addresses **allp);
+
 /*
  * The entry for a peer, with one connection more; pk_address_release() takes
  * that back.  NULL: out of memory.  now in seconds of a monotonic clock.

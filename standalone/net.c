@@ -928,5 +928,6 @@ pk_net_main(const struct pk_settings *settings, int parent, int auth,
 	if (pk_channel_send(parent, PK_MSG_READY, NULL, -1) != 0)
 		fail("parent");
 	event_base_dispatch(net.base);
+	pk_addresses_free(&net.addresses);
 	_exit(0);
 }

@@ -52,17 +52,50 @@ on_error(cfg_t *cfg, const char *format, va_list ap)
 	complain(file, cfg != NULL ? cfg->line : 0, format, ap);
 }
 
-/* An error that belongs to no single line. */
-static void problem(const char *format, ...)
-    __attribute__((__format__(__printf__, 1, 2)));
+/* The lines of the keys that were given, for checks after the reading. */
+#define KEYS_MAX 64
+
+static struct {
+	const char *key;
+	int line;
+} lines[KEYS_MAX];
 
 static void
-problem(const char *format, ...)
+remember(const char *key, int line)
+{
+	size_t i;
+
+	for (i = 0; i < KEYS_MAX && lines[i].key != NULL; i++)
+		if (strcmp(lines[i].key, key) == 0)
+			break;
+	if (i < KEYS_MAX) {
+		lines[i].key = key;
+		lines[i].line = line;
+	}
+}
+
+static int
+line_of(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < KEYS_MAX && lines[i].key != NULL; i++)
+		if (strcmp(lines[i].key, key) == 0)
+			return lines[i].line;
+	return 0;
+}
+
+/* An error of key, whose line is named if it was given; NULL: of no key. */
+static void problem(const char *key, const char *format, ...)
+    __attribute__((__format__(__printf__, 2, 3)));
+
+static void
+problem(const char *key, const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	complain(errors.file, 0, format, ap);
+	complain(errors.file, key != NULL ? line_of(key) : 0, format, ap);
 	va_end(ap);
 }
 
@@ -154,14 +187,18 @@ static const struct {
 static int
 check_range(cfg_t *cfg, cfg_opt_t *opt)
 {
-	long value = cfg_opt_getnint(opt, 0);
 	size_t i;
 
-	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-		if (strcmp(ranges[i].key, opt->name) == 0 &&
-		    (value < ranges[i].min || value > ranges[i].max))
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		long value;
+
+		if (strcmp(ranges[i].key, opt->name) != 0)
+			continue;
+		value = cfg_opt_getnint(opt, 0);
+		if (value < ranges[i].min || value > ranges[i].max)
 			cfg_error(cfg, "%s = %ld: expected %ld to %ld",
 			    opt->name, value, ranges[i].min, ranges[i].max);
+	}
 	return 0;
 }
 
@@ -299,6 +336,18 @@ check_uid(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_net_user(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, 0);
+	struct passwd *pw = getpwnam(text);
+
+	if (pw == NULL || pw->pw_uid == 0)
+		cfg_error(cfg, "user = %s: expected an existing user that is "
+		    "not root", text);
+	return 0;
+}
+
+static int
 check_gid(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *text = cfg_opt_getnstr(opt, 0);
@@ -422,12 +471,13 @@ static const struct {
 	cfg_validate_callback_t check;
 } checks[] = {
 	{ "hostname", check_hostname },
-	{ "listen|tls", check_word },
+	{ "tls", check_word },
 	{ "listen", check_listen },
 	{ "tls-certificate", check_readable },
 	{ "tls-key", check_readable },
 	{ "log", check_log },
 	{ "pid-file", check_path },
+	{ "user", check_net_user },
 	{ "users", check_word },
 	{ "virtual-uid", check_uid },
 	{ "virtual-gid", check_gid },
@@ -445,15 +495,27 @@ static const struct {
 	{ "failure-delay-max", check_seconds },
 };
 
+/* Called for each value that is read, and for each section. */
+static int
+on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	size_t i;
+
+	remember(opt->name, cfg->line);
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (strcmp(checks[i].key, opt->name) == 0)
+			return checks[i].check(cfg, opt);
+	return check_range(cfg, opt);
+}
+
 static void
 set_checks(cfg_t *cfg)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		cfg_set_validate_func(cfg, checks[i].key, checks[i].check);
-	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-		cfg_set_validate_func(cfg, ranges[i].key, check_range);
+	for (i = 0; opts[i].name != NULL; i++)
+		cfg_set_validate_func(cfg, opts[i].name, on_value);
+	cfg_set_validate_func(cfg, "listen|tls", on_value);
 }
 
 /* ---- from libConfuse's tree to ours --------------------------------------- */
@@ -467,7 +529,7 @@ copy(const char *text)
 		return NULL;
 	s = strdup(text);
 	if (s == NULL)
-		problem("out of memory");
+		problem(NULL, "out of memory");
 	return s;
 }
 
@@ -540,11 +602,11 @@ take_listens(cfg_t *cfg, struct pk_settings *s)
 	unsigned i, n = cfg_size(cfg, "listen");
 
 	if (n == 0)
-		problem("no listen \"address:port\" { } section: there is "
+		problem(NULL, "no listen \"address:port\" { } section: there is "
 		    "nothing to do");
 	s->listen = calloc(n > 0 ? n : 1, sizeof(*s->listen));
 	if (s->listen == NULL) {
-		problem("out of memory");
+		problem(NULL, "out of memory");
 		return;
 	}
 	for (i = 0; i < n; i++) {
@@ -567,7 +629,7 @@ default_hostname(struct pk_settings *s)
 		return;
 	if (gethostname(name, sizeof(name) - 1) != 0 ||
 	    !pk_apop_host_is_valid(name))
-		problem("hostname: the host's own name \"%s\" will not do in "
+		problem("hostname", "hostname: the host's own name \"%s\" will not do in "
 		    "a POP3 greeting: give one", name);
 	else
 		s->hostname = copy(name);
@@ -580,33 +642,35 @@ check_together(cfg_t *cfg, struct pk_settings *s)
 	size_t i;
 
 	if ((s->tls_certificate == NULL) != (s->tls_key == NULL))
-		problem("tls-certificate and tls-key: expected both or "
+		problem(s->tls_key != NULL ? "tls-key" : "tls-certificate",
+		    "tls-certificate and tls-key: expected both or "
 		    "neither");
 	for (i = 0; i < s->listens; i++)
 		if (s->listen[i].tls != PK_LISTEN_CLEAR &&
 		    s->tls_certificate == NULL)
-			problem("listen %s { tls = %s }: expected a "
+			problem("listen", "listen %s { tls = %s }: expected a "
 			    "tls-certificate and a tls-key", s->listen[i].name,
 			    s->listen[i].tls == PK_LISTEN_IMPLICIT ?
 			    "implicit" : "starttls");
 	if (s->passwords == PK_ALLOW_NEVER && s->apop == PK_ALLOW_NEVER)
-		problem("passwords = never and apop = never: nobody could log "
+		problem("passwords", "passwords = never and apop = never: nobody could log "
 		    "in");
 	if (s->pam_session && s->apop_through == PK_APOP_STORE)
-		problem("pam-session = true needs apop-through = pam");
+		problem("pam-session", "pam-session = true needs apop-through = pam");
 	if (s->users != PK_USERS_VIRTUAL) {
 		if (s->home != NULL || s->users_file != NULL)
-			problem("home and users-file are for users = virtual");
+			problem(s->home != NULL ? "home" : "users-file",
+			    "home and users-file are for users = virtual");
 		return;
 	}
 	if (s->users_file != NULL)
 		return;
 	if (s->home == NULL)
-		problem("users = virtual: expected home = \"/path/%%d/%%n\" "
+		problem("users", "users = virtual: expected home = \"/path/%%d/%%n\" "
 		    "or a users-file");
 	if (cfg_getstr(cfg, "virtual-uid") == NULL ||
 	    cfg_getstr(cfg, "virtual-gid") == NULL)
-		problem("users = virtual: expected virtual-uid and "
+		problem("users", "users = virtual: expected virtual-uid and "
 		    "virtual-gid, or a users-file");
 }
 
@@ -623,10 +687,10 @@ take_ids(cfg_t *cfg, struct pk_settings *s)
 	if (gid != NULL)
 		(void)find_gid(gid, &s->virtual_gid);
 	if (uid != NULL && geteuid() != 0 && s->virtual_uid != geteuid())
-		problem("virtual-uid = %s: expected %u: popkeepd is not root "
+		problem("virtual-uid", "virtual-uid = %s: expected %u: popkeepd is not root "
 		    "and cannot become anybody else", uid, geteuid());
 	else if (uid != NULL && s->virtual_uid < s->first_valid_uid)
-		problem("virtual-uid = %s: expected a uid of at least "
+		problem("virtual-uid", "virtual-uid = %s: expected a uid of at least "
 		    "first-valid-uid = %u", uid, s->first_valid_uid);
 }
 
@@ -640,15 +704,16 @@ pk_settings_read(const char *file, FILE *to)
 	errors.to = to;
 	errors.file = file;
 	errors.count = 0;
+	memset(lines, 0, sizeof(lines));
 	if (s == NULL || cfg == NULL) {
-		problem("out of memory");
+		problem(NULL, "out of memory");
 		goto done;
 	}
 	cfg_set_error_function(cfg, on_error);
 	set_checks(cfg);
 	rc = cfg_parse(cfg, file);
 	if (rc == CFG_FILE_ERROR)
-		problem("%s", strerror(errno));
+		problem(NULL, "%s", strerror(errno));
 	if (rc != CFG_SUCCESS) {
 		errors.count++;
 		goto done;

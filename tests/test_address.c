@@ -60,6 +60,7 @@ test_address_counts_connections(void **state)
 	assert_int_equal(pk_address_connections(hold(all, "192.0.2.2", 0)), 1);
 	pk_address_release(all, a);
 	assert_int_equal(pk_address_connections(a), 1);
+	pk_addresses_free(&all);
 }
 
 static void
@@ -75,6 +76,7 @@ test_address_takes_a_slash_64_as_one(void **state)
 	a = hold(all, "::ffff:192.0.2.1", 0);
 	assert_ptr_equal(hold(all, "192.0.2.1", 0), a);
 	assert_ptr_not_equal(hold(all, "::ffff:192.0.2.2", 0), a);
+	pk_addresses_free(&all);
 }
 
 static void
@@ -91,6 +93,7 @@ test_address_delays_grow_to_their_limit(void **state)
 	/* Ten quiet minutes. */
 	assert_true(pk_address_failed(a, 609, 0.5, 5) == 5);
 	assert_true(pk_address_failed(a, 609 + 600, 0.5, 5) == 0.5);
+	pk_addresses_free(&all);
 }
 
 static void
@@ -105,6 +108,7 @@ test_address_remembers_failures_between_connections(void **state)
 	a = hold(all, "192.0.2.1", 60);
 	assert_int_equal(pk_address_connections(a), 1);
 	assert_true(pk_address_failed(a, 60, 1, 8) == 2);
+	pk_addresses_free(&all);
 }
 
 static void
@@ -124,6 +128,7 @@ test_address_forgets_in_time_and_is_bounded(void **state)
 	}
 	assert_ptr_equal(hold(all, "198.51.100.1", 0), kept);
 	assert_int_equal(pk_address_connections(kept), 2);
+	pk_addresses_free(&all);
 }
 
 static void
