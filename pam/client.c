@@ -381,3 +381,16 @@ pk_pam_session_close(struct pk_pam_session **psp)
 	free(ps);
 	*psp = NULL;
 }
+
+void
+pk_pam_session_forget(struct pk_pam_session **psp)
+{
+	struct pk_pam_session *ps = *psp;
+
+	if (ps == NULL)
+		return;
+	if (ps->pamh != NULL)
+		(void)pam_end(ps->pamh, PAM_SUCCESS | PAM_DATA_SILENT);
+	free(ps);
+	*psp = NULL;
+}

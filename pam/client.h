@@ -67,6 +67,12 @@ void pk_pam_login(const struct pk_pam_login *login,
 bool pk_pam_session_open(struct pk_pam_session *ps, char *reason, size_t size)
     __attribute__((__warn_unused_result__));
 
+/*
+ * For a process forked while ps was open: wipe and free the handle in it, which
+ * may hold the password, without ending anything (pam_end(3), PAM_DATA_SILENT).
+ */
+void pk_pam_session_forget(struct pk_pam_session **psp);
+
 /* Close the session if open, delete the credentials, pam_end, *psp = NULL. */
 void pk_pam_session_close(struct pk_pam_session **psp);
 

@@ -39,6 +39,7 @@ begin_session(const struct pk_settings *settings, struct pk_pam_session *ps,
 	}
 	*pid_r = pk_role_fork();
 	if (*pid_r == 0) {
+		pk_pam_session_forget(&ps);
 		pk_sandbox_close(STDERR_FILENO + 1, &pair[1], 1);
 		pk_session_main(settings, pair[1], c->account.uid,
 		    c->account.gid);
@@ -78,7 +79,7 @@ open_store(const struct pk_settings *settings)
 
 static void
 serve(const struct pk_settings *settings, const struct pk_users_source *users,
-    struct pk_secrets *store, const struct pk_msg_login *login, int channel)
+    struct pk_secrets *store, struct pk_msg_login *login, int channel)
 {
 	struct pk_pam_session *ps = NULL;
 	struct pk_msg_checked c;
@@ -87,6 +88,8 @@ serve(const struct pk_settings *settings, const struct pk_users_source *users,
 
 	pk_login_check(settings, users, store, login, &c,
 	    settings->pam_session ? &ps : NULL);
+	/* Before anything is forked, and before a session is waited for. */
+	OPENSSL_cleanse(login, sizeof(*login));
 	if (c.result == PK_LOGIN_OK && ps != NULL)
 		session = begin_session(settings, ps, &c, &pid);
 	if (pk_channel_send(channel, PK_MSG_CHECKED, &c, session) != 0)
@@ -112,7 +115,6 @@ pk_helper_main(const struct pk_settings *settings,
 	while (pk_channel_recv(channel, PK_MSG_BIT(PK_MSG_LOGIN), &type, &m,
 	    &pass) == PK_RECEIVED) {
 		serve(settings, users, store, &m.login, channel);
-		OPENSSL_cleanse(&m, sizeof(m));
 	}
 	pk_secrets_close(&store);
 	_exit(0);

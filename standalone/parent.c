@@ -693,6 +693,7 @@ pk_parent_main(struct pk_settings *settings, const char *file, int ready)
 	    !on_signal(SIGCHLD, on_child) || !generation_start())
 		return 1;
 	event_base_dispatch(parent.base);
+	pk_sessions_finish();
 	if (parent.status == 0)
 		pk_log(PK_LOG_INFO, "stopped");
 	pk_listeners_close(&parent.listeners);

@@ -34,7 +34,7 @@ struct client {
 	struct pk_session *session;
 	struct pk_maildrop *md;		/* NULL: closed by UPDATE */
 	struct event rd, wr, timer;
-	time_t active;			/* last octet from the client */
+	int64_t active;			/* last octet from the client, in ms */
 	uint32_t messages, left;
 	char *user;
 	char *maildir;
@@ -47,13 +47,14 @@ static struct {
 	struct client *clients;
 } role;
 
-static time_t
+/* Milliseconds of a clock that only goes forward. */
+static int64_t
 now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return t.tv_sec;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- ending ----------------------------------------------------------------------- */
@@ -193,9 +194,9 @@ on_client(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-client_timer(struct client *c, time_t seconds)
+client_timer(struct client *c, int64_t ms)
 {
-	struct timeval tv = { seconds, 0 };
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	event_add(&c->timer, &tv);
 }
@@ -205,14 +206,15 @@ static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *c = arg;
-	time_t silent = now() - c->active;
+	int64_t left = c->active + role.settings->idle_timeout * INT64_C(1000)
+	    - now();
 
 	(void)fd;
 	(void)what;
-	if (silent >= (time_t)role.settings->idle_timeout)
+	if (left <= 0)
 		client_end(c, PK_ENDED_IDLE);
 	else
-		client_timer(c, (time_t)role.settings->idle_timeout - silent);
+		client_timer(c, left);
 }
 
 /* ---- opening ---------------------------------------------------------------------- */
@@ -227,7 +229,8 @@ take_over(const char *maildir)
 		return false;
 	for (c = role.clients; c != NULL; c = c->next)
 		if (c->md != NULL && strcmp(c->maildir, maildir) == 0 &&
-		    now() - c->active >= (time_t)role.settings->takeover) {
+		    now() - c->active >= role.settings->takeover *
+		    INT64_C(1000)) {
 			client_end(c, PK_ENDED_TAKEOVER);
 			return true;
 		}
@@ -346,7 +349,7 @@ open_session(const struct pk_msg_open *m, int fd)
 		refuse(fd, m->id, PK_LOGIN_TEMPORARY);
 		return;
 	}
-	client_timer(c, role.settings->idle_timeout);
+	client_timer(c, role.settings->idle_timeout * INT64_C(1000));
 	client_serve(c);
 }
 
@@ -412,12 +415,7 @@ pk_session_main(const struct pk_settings *settings, int parent, uid_t uid,
 	if (pk_sandbox_filter(PK_SANDBOX_SESSION) != 0)
 		fail("seccomp");
 	event_base_dispatch(role.base);
-	while (role.clients != NULL) {
-		struct client *c = role.clients;
-
-		c->st.gone = true;
-		close_maildrop(c);
-		role.clients = c->next;
-	}
+	while (role.clients != NULL)
+		client_end(role.clients, PK_ENDED_SHUTDOWN);
 	_exit(0);
 }

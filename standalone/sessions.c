@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -385,8 +386,27 @@ pk_sessions_reaped(pid_t pid, int status)
 void
 pk_sessions_stop(void)
 {
+	struct process *p;
+
+	/* They see the end, tell what their sessions did, and are reaped. */
+	for (p = book.processes; p != NULL; p = p->next) {
+		p->closed = true;
+		event_del(p->idle);
+		(void)shutdown(p->channel, SHUT_WR);
+	}
+}
+
+void
+pk_sessions_finish(void)
+{
+	struct process *p, *next;
+
+	for (p = book.processes; p != NULL; p = next) {
+		next = p->next;
+		on_process(p->channel, EV_READ, p);
+	}
 	while (book.processes != NULL) {
-		end_all(book.processes, PK_ENDED_SHUTDOWN);
+		end_all(book.processes, PK_ENDED_CRASHED);
 		process_free(book.processes);
 	}
 }

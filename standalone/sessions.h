@@ -40,4 +40,7 @@ bool pk_sessions_reaped(pid_t pid, int status);
 /* popkeepd stops: tell every process. */
 void pk_sessions_stop(void);
 
+/* They have ended: take their last words, and free everything. */
+void pk_sessions_finish(void);
+
 #endif
