@@ -53,9 +53,12 @@ static struct {
 	unsigned helper_count;
 	struct request *queue, **queue_tail;
 	unsigned queued;
+	struct event *work;		/* run_queue() */
+	bool clean;			/* the others have ended, or want us to */
 } auth;
 
 static void run_queue(void);
+static void forget_requests(void);
 
 static void
 request_free(struct request *r)
@@ -70,8 +73,11 @@ static void
 log_failure(const struct pk_msg_login *l, enum pk_login_result result,
     const char *reason)
 {
-	pk_log(PK_LOG_NOTICE, "login-failed: user=%.*s rhost=%s mech=%s "
-	    "tls=%u result=%s reason=%s", (int)l->user_len, l->user, l->rhost,
+	char user[3 * PK_USERNAME_SIZE];
+
+	pk_log_field(l->user, l->user_len, user, sizeof(user));
+	pk_log(PK_LOG_NOTICE, "login-failed: user=%s rhost=%s mech=%s "
+	    "tls=%u result=%s reason=%s", user, l->rhost,
 	    pk_mechanism_name((enum pk_mechanism)l->mech), l->tls,
 	    pk_login_result_name(result), reason);
 }
@@ -222,6 +228,7 @@ on_helper(evutil_socket_t fd, short what, void *arg)
 		break;
 	case PK_RECEIVED_NOTHING:
 		break;
+	case PK_RECEIVED_NO_DESCRIPTOR:
 	case PK_RECEIVED_END:
 	case PK_RECEIVED_NONSENSE:
 		helper_lost(h);
@@ -245,6 +252,7 @@ helper_new(void)
 	h->pid = pk_role_fork();
 	if (h->pid == 0) {
 		/* Its word reaches the log through auth's answers. */
+		forget_requests();
 		pk_sandbox_close(STDERR_FILENO + 1, &pair[1], 1);
 		pk_helper_main(auth.settings, auth.users, pair[1]);
 	}
@@ -316,6 +324,31 @@ run_queue(void)
 		auth.queue_tail = &auth.queue;
 }
 
+/* From the loop: no frame below holds a login that a new helper would keep. */
+static void
+on_work(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	run_queue();
+}
+
+/* In a new helper: the logins of others are none of its business. */
+static void
+forget_requests(void)
+{
+	struct request *r;
+	struct helper *h;
+
+	for (r = auth.queue; r != NULL; r = r->next)
+		OPENSSL_cleanse(&r->login, sizeof(r->login));
+	for (h = auth.helpers; h != NULL; h = h->next)
+		if (h->request != NULL)
+			OPENSSL_cleanse(&h->request->login,
+			    sizeof(h->request->login));
+}
+
 static void
 enqueue(const struct pk_msg_login *l)
 {
@@ -335,7 +368,7 @@ enqueue(const struct pk_msg_login *l)
 	*auth.queue_tail = r;
 	auth.queue_tail = &r->next;
 	auth.queued++;
-	run_queue();
+	event_active(auth.work, EV_TIMEOUT, 0);
 }
 
 /* ---- net ------------------------------------------------------------------------- */
@@ -377,6 +410,9 @@ on_net(evutil_socket_t fd, short what, void *arg)
 		case PK_RECEIVED_NOTHING:
 			return;
 		case PK_RECEIVED_END:
+			auth.clean = true;
+			/* FALLTHROUGH */
+		case PK_RECEIVED_NO_DESCRIPTOR:
 		case PK_RECEIVED_NONSENSE:
 			event_base_loopbreak(auth.base);
 			return;
@@ -394,8 +430,10 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	(void)arg;
-	if (pk_channel_recv(fd, 0, &type, &m, &pass) != PK_RECEIVED_NOTHING)
-		event_base_loopbreak(auth.base);
+	if (pk_channel_recv(fd, 0, &type, &m, &pass) == PK_RECEIVED_NOTHING)
+		return;
+	auth.clean = true;
+	event_base_loopbreak(auth.base);
 }
 
 /* ---- starting -------------------------------------------------------------------- */
@@ -439,6 +477,8 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 	struct helper *h;
 
 	pk_title_set("auth");
+	pk_sandbox_null_stdio();
+	pk_sandbox_raise_files();
 	auth.settings = settings;
 	auth.users = users;
 	auth.parent = parent;
@@ -447,6 +487,9 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 	auth.base = event_base_new();
 	if (auth.base == NULL)
 		fail("event_base_new");
+	auth.work = event_new(auth.base, -1, 0, on_work, NULL);
+	if (auth.work == NULL)
+		fail("out of memory");
 	open_store();
 	add_event(parent, on_parent);
 	add_event(net, on_net);
@@ -457,12 +500,14 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 	event_base_dispatch(auth.base);
 	for (h = auth.helpers; h != NULL; h = h->next)
 		(void)kill(h->pid, SIGKILL);
+	close(net);
+	close(parent);
 	/*
 	 * Nothing outlives a clean stop: helpers that hold a PAM session close
 	 * it when the session has ended.  As SIGCHLD is ignored, wait(2) comes
 	 * back when the last one is gone.
 	 */
-	while (wait(NULL) != -1 || errno == EINTR)
+	while (auth.clean && (wait(NULL) != -1 || errno == EINTR))
 		;
 	_exit(0);
 }

@@ -211,22 +211,32 @@ pk_channel_recv(int fd, unsigned permitted, enum pk_msg_type *type_r,
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2,
 	    .msg_control = control.buf, .msg_controllen = sizeof(control.buf) };
 	ssize_t n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
-	bool bad = false;
+	bool bad = false, lost;
 	size_t len;
 	int pass;
 
-	if (n == 0)
-		return PK_RECEIVED_END;
+	/* The peer ended with input unread: what it said before is still there. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ?
 		    PK_RECEIVED_NOTHING : PK_RECEIVED_END;
 	pass = take_descriptor(&mh, &bad);
+	if (n == 0) {
+		if (pass != -1)
+			close(pass);
+		return PK_RECEIVED_END;
+	}
 	len = (size_t)n - sizeof(head);
-	if (bad || (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+	/* The descriptor did not fit our table: that is not the peer's fault. */
+	lost = pass == -1 && (mh.msg_flags & MSG_CTRUNC) != 0;
+	if (bad || (mh.msg_flags & MSG_TRUNC) != 0 ||
+	    ((mh.msg_flags & MSG_CTRUNC) != 0 && !lost) ||
 	    (size_t)n < sizeof(head) || head >= PK_MSG_TYPES ||
 	    (PK_MSG_BIT(head) & permitted) == 0 ||
 	    len < forms[head].least || len > forms[head].most ||
-	    (pass == -1 && forms[head].fd_required) ||
+	    (lost && !forms[head].fd_allowed) ||
+	    (pass == -1 && !lost && forms[head].fd_required) ||
 	    (pass != -1 && !forms[head].fd_allowed) ||
 	    !is_sound((enum pk_msg_type)head, msg, len)) {
 		if (pass != -1)
@@ -235,5 +245,5 @@ pk_channel_recv(int fd, unsigned permitted, enum pk_msg_type *type_r,
 	}
 	*type_r = (enum pk_msg_type)head;
 	*pass_r = pass;
-	return PK_RECEIVED;
+	return lost ? PK_RECEIVED_NO_DESCRIPTOR : PK_RECEIVED;
 }

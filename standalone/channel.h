@@ -171,6 +171,7 @@ int pk_channel_send(int fd, enum pk_msg_type type, const void *msg, int pass)
 enum pk_received {
 	PK_RECEIVED,		/* *type_r, *msg, *pass_r (-1: none) are set */
 	PK_RECEIVED_NOTHING,	/* EAGAIN or EINTR */
+	PK_RECEIVED_NO_DESCRIPTOR,	/* well-formed, but we had none free */
 	PK_RECEIVED_END,	/* the peer is gone */
 	PK_RECEIVED_NONSENSE,	/* not permitted, or not well-formed: end it */
 };

@@ -111,6 +111,7 @@ pk_helper_main(const struct pk_settings *settings,
 	int pass;
 
 	pk_title_set("helper");
+	pk_sandbox_null_stdio();
 	store = open_store(settings);
 	while (pk_channel_recv(channel, PK_MSG_BIT(PK_MSG_LOGIN), &type, &m,
 	    &pass) == PK_RECEIVED) {

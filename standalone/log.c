@@ -85,6 +85,22 @@ escape(const char *text, char *out, size_t size)
 	return n;
 }
 
+void
+pk_log_field(const char *name, size_t len, char *out, size_t size)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < len && n + 4 <= size; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c > 0x20 && c < 0x7f && strchr("=%\"\\", c) == NULL)
+			out[n++] = (char)c;
+		else
+			n += (size_t)snprintf(out + n, size - n, "%%%02X", c);
+	}
+	out[n] = '\0';
+}
+
 /* To a file or stderr: a time stamp, and one write(2) for the whole line. */
 static void
 write_line(enum pk_level level, const char *text)

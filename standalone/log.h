@@ -22,6 +22,13 @@ int pk_log_open(const char *where) __attribute__((__warn_unused_result__));
 void pk_log_to_parent(int channel);
 
 /*
+ * Write name, as a client typed it, to out (size octets, with a NUL) so that it
+ * cannot pass for more than one field: space, "=", "%", and whatever is not
+ * printable ASCII become %XX.  It is cut to fit.
+ */
+void pk_log_field(const char *name, size_t len, char *out, size_t size);
+
+/*
  * One line.  Octets that are not printable ASCII, and "\", come out as \xNN; a
  * line is cut at PK_LOG_SIZE - 1 octets.  In a role whose parent does not
  * keep up, the line is dropped and counted; the count is logged when it can.

@@ -262,19 +262,20 @@ scan_maildir(struct maildir *m, char why[PK_MAILDIR_WHY])
 
 /* The index if nothing has changed since it was written, else a scan. */
 static enum pk_maildir_status
-fill_index(struct maildir *m, bool create, char why[PK_MAILDIR_WHY])
+fill_index(struct maildir *m, const struct pk_maildir_settings *settings,
+    char why[PK_MAILDIR_WHY])
 {
 	struct pk_index_stamp stamps[PK_DIRS];
 	enum pk_maildir_status status;
 
-	status = take_stamps(m, create, stamps, why);
+	status = take_stamps(m, settings->create, stamps, why);
 	if (status != PK_MAILDIR_OK)
 		return status;
 	if (pk_index_load(m->dirfd, &m->index, why) == PK_OK && !m->nfs &&
 	    m->index.header->trusted &&
 	    pk_dir_stamps_equal(m->index.header->stamps, stamps))
 		return PK_MAILDIR_OK;
-	return scan_maildir(m, why);
+	return settings->defer_scan ? PK_MAILDIR_SCAN : scan_maildir(m, why);
 }
 
 /* Free everything; closing lockfd releases the lock. */
@@ -312,13 +313,20 @@ pk_maildir_open(const char *path, const struct pk_maildir_settings *settings,
 	if (status == PK_MAILDIR_OK)
 		status = take_lock(m, why);
 	if (status == PK_MAILDIR_OK)
-		status = fill_index(m, settings->create, why);
-	if (status != PK_MAILDIR_OK) {
+		status = fill_index(m, settings, why);
+	if (status != PK_MAILDIR_OK && status != PK_MAILDIR_SCAN) {
 		free_maildir(m);
 		return status;
 	}
 	*md_r = &m->head;
-	return PK_MAILDIR_OK;
+	return status;
+}
+
+enum pk_maildir_status
+pk_maildir_scan_deferred(struct pk_maildrop *md, char why[PK_MAILDIR_WHY])
+{
+	why[0] = '\0';
+	return scan_maildir(from_head(md), why);
 }
 
 const char *

@@ -19,11 +19,13 @@ enum pk_maildir_status {
 	PK_MAILDIR_IN_USE,	/* another session, or the sweep, has the lock */
 	PK_MAILDIR_TEMPORARY,	/* a disk or limit failed: try later */
 	PK_MAILDIR_PERMANENT,	/* somebody must mend it (no Maildir, gzip...) */
+	PK_MAILDIR_SCAN,	/* see pk_maildir_scan_deferred() */
 };
 
 struct pk_maildir_settings {
 	bool nfs;		/* always read the directories */
 	bool create;		/* make a missing Maildir (mode 0700) */
+	bool defer_scan;	/* do not read the directories in _open() */
 };
 
 /*
@@ -34,6 +36,16 @@ struct pk_maildir_settings {
  */
 enum pk_maildir_status pk_maildir_open(const char *path,
     const struct pk_maildir_settings *settings, struct pk_maildrop **md_r,
+    char why[PK_MAILDIR_WHY]) __attribute__((__warn_unused_result__));
+
+/*
+ * With defer_scan, _open() returns PK_MAILDIR_SCAN where the index does not do:
+ * *md_r is locked and good for nothing but this and pk_maildir_close().  The
+ * scan may take long (it may read every message), and may run in a thread of
+ * its own: it uses nothing but *md.  Results as of _open(), which it completes;
+ * unless PK_MAILDIR_OK, md is to be closed.
+ */
+enum pk_maildir_status pk_maildir_scan_deferred(struct pk_maildrop *md,
     char why[PK_MAILDIR_WHY]) __attribute__((__warn_unused_result__));
 
 /* What update() or a read could not do, as one line for the log, or "". */

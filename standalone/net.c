@@ -12,7 +12,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +27,9 @@
 #include "standalone/sandbox.h"
 #include "standalone/stream.h"
 #include "standalone/tls.h"
+
+/* A login waits for auth no longer than so many pam-timeouts. */
+#define ASKED_FACTOR 4
 
 /* Octets relayed at a time between a TLS client and its session process. */
 #define RELAY_MAX (64 * 1024)
@@ -241,7 +243,6 @@ static void
 conn_login(struct conn *c)
 {
 	conn_stop_waiting(c);
-	event_del(&c->timer);
 	if (!ask_auth(c)) {
 		pk_log(PK_LOG_WARNING, "login-failed: rhost=%s reason=auth "
 		    "does not keep up", c->rhost);
@@ -249,6 +250,9 @@ conn_login(struct conn *c)
 		return;
 	}
 	c->state = CONN_ASKED;
+	/* auth answers within its own limits; this is for its death. */
+	conn_timer(c, ASKED_FACTOR * (double)net.settings->pam_timeout +
+	    net.settings->login_timeout);
 }
 
 static void
@@ -307,9 +311,7 @@ conn_claim(struct conn *c)
 		conn_free(c);
 		return;
 	}
-	free(c->st.in);
-	c->st.in = NULL;
-	c->st.in_len = 0;
+	pk_stream_forget_input(&c->st);
 	relay_run(c);
 }
 
@@ -455,8 +457,12 @@ relay_wait(struct event *rd, struct event *wr, const struct pk_stream *own,
 static void
 relay_run(struct conn *c)
 {
-	bool alive = relay_move(&c->st, &c->inner) &&
-	    relay_move(&c->inner, &c->st);
+	bool alive = relay_move(&c->st, &c->inner);
+
+	/* A session that takes no more may still have said something. */
+	if (!alive && !c->st.gone)
+		c->inner.gone = false;
+	alive = !c->st.gone && relay_move(&c->inner, &c->st);
 
 	if (!alive && !c->st.gone && c->st.out != NULL &&
 	    !pk_stream_flush(&c->st)) {
@@ -543,6 +549,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (c->state == CONN_DELAYED)
 		conn_refuse(c, c->result);
+	else if (c->state == CONN_ASKED)
+		conn_refuse(c, PK_LOGIN_TEMPORARY);
 	else
 		conn_free(c);	/* without a word (RFC 1939 section 3) */
 }
@@ -745,6 +753,7 @@ on_auth(evutil_socket_t fd, short what, void *arg)
 			break;
 		case PK_RECEIVED_NOTHING:
 			return;
+		case PK_RECEIVED_NO_DESCRIPTOR:
 		case PK_RECEIVED_END:
 		case PK_RECEIVED_NONSENSE:
 			lose_auth();
@@ -800,6 +809,7 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 			break;
 		case PK_RECEIVED_NOTHING:
 			return;
+		case PK_RECEIVED_NO_DESCRIPTOR:
 		case PK_RECEIVED_END:
 		case PK_RECEIVED_NONSENSE:
 			event_base_loopbreak(net.base);
@@ -910,17 +920,13 @@ void
 pk_net_main(const struct pk_settings *settings, int parent, int auth,
     const int *listen_fds)
 {
-	struct rlimit files;
-
 	pk_title_set("net");
 	net.settings = settings;
 	net.parent = parent;
 	net.auth = auth;
 	net.apop = pk_apop_is_available() ? settings->apop : PK_ALLOW_NEVER;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
+	pk_sandbox_null_stdio();
+	pk_sandbox_raise_files();
 	load_tls();
 	make_tables();
 	make_events(listen_fds);

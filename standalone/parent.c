@@ -17,12 +17,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "engine/apop.h"
+#include "standalone/approvals.h"
 #include "standalone/check.h"
 #include "standalone/listeners.h"
 #include "standalone/log.h"
@@ -31,22 +31,14 @@
 #include "standalone/sandbox.h"
 #include "standalone/sessions.h"
 
-#define APPROVALS_MAX	1024	/* not claimed yet, per generation */
-#define APPROVAL_AGE	60	/* seconds until an unclaimed one lapses */
 #define STOP_SECONDS	5	/* until the rest is killed */
 #define RETRY_SECONDS	1	/* before a generation that failed is replaced */
-
-struct approval {
-	struct approval *next;
-	time_t since;
-	int channel;			/* pam-session's process, or -1 */
-	struct pk_msg_approval msg;
-};
 
 struct peer {
 	pid_t pid;			/* 0: it has ended */
 	int channel;			/* -1: closed */
 	struct event *ev;
+	struct event *writable;		/* net's: there is news for it */
 	bool ready;
 };
 
@@ -54,8 +46,10 @@ struct generation {
 	struct generation *next;
 	uint64_t serial;
 	struct peer net, auth;
-	struct approval *approvals;
-	unsigned approval_count;
+	struct pk_approvals approvals;
+	/* Ended sessions of which net has still to be told: it is slow. */
+	uint64_t *released;
+	size_t released_count, released_size;
 	bool retired;
 };
 
@@ -75,69 +69,6 @@ static struct {
 
 static bool generation_start(void);
 
-static time_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
-/* ---- approvals -------------------------------------------------------------------- */
-
-static void
-approval_free(struct generation *g, struct approval **ap)
-{
-	struct approval *a = *ap;
-
-	*ap = a->next;
-	g->approval_count--;
-	if (a->channel != -1)
-		close(a->channel);
-	free(a);
-}
-
-/* Single use: whoever finds one frees it. */
-static struct approval **
-find_approval(struct generation *g, uint64_t id)
-{
-	struct approval **ap = &g->approvals;
-
-	while (*ap != NULL && (*ap)->msg.id != id)
-		ap = &(*ap)->next;
-	return ap;
-}
-
-static void
-add_approval(struct generation *g, const struct pk_msg_approval *m,
-    int channel)
-{
-	struct approval *a, **ap = &g->approvals;
-
-	/* A client that went away before net could claim it leaves one. */
-	while (*ap != NULL) {
-		if (now() - (*ap)->since > APPROVAL_AGE)
-			approval_free(g, ap);
-		else
-			ap = &(*ap)->next;
-	}
-	a = g->approval_count < APPROVALS_MAX ? calloc(1, sizeof(*a)) : NULL;
-	if (a == NULL) {
-		pk_log(PK_LOG_ERR, "login: user=%s reason=too many approvals "
-		    "wait", m->account.user);
-		if (channel != -1)
-			close(channel);
-		return;
-	}
-	a->since = now();
-	a->channel = channel;
-	a->msg = *m;
-	a->next = g->approvals;
-	g->approvals = a;
-	g->approval_count++;
-}
-
 /* ---- generations ------------------------------------------------------------------ */
 
 static void
@@ -145,7 +76,9 @@ peer_close(struct peer *p)
 {
 	if (p->ev != NULL)
 		event_free(p->ev);
-	p->ev = NULL;
+	if (p->writable != NULL)
+		event_free(p->writable);
+	p->ev = p->writable = NULL;
 	if (p->channel != -1)
 		close(p->channel);
 	p->channel = -1;
@@ -162,8 +95,8 @@ generation_free_if_ended(struct generation *g)
 	for (gp = &parent.generations; *gp != g; gp = &(*gp)->next)
 		;
 	*gp = g->next;
-	while (g->approvals != NULL)
-		approval_free(g, &g->approvals);
+	pk_approvals_free(&g->approvals);
+	free(g->released);
 	peer_close(&g->net);
 	peer_close(&g->auth);
 	free(g);
@@ -221,60 +154,147 @@ peer_is_ready(struct generation *g, struct peer *p)
 
 /* ---- pairing ---------------------------------------------------------------------- */
 
+/* A process that is not there must not become kill(-1). */
+static void
+peer_kill(const struct peer *p)
+{
+	if (p->pid > 0)
+		(void)kill(p->pid, SIGKILL);
+}
+
+static bool
+tell_released(struct generation *g, uint64_t claim)
+{
+	struct pk_msg_released m = { .id = claim };
+
+	/* Whatever else goes wrong, net is not there any more. */
+	return g->net.channel == -1 || pk_channel_send(g->net.channel,
+	    PK_MSG_RELEASED, &m, -1) == 0 || errno != EAGAIN;
+}
+
+static void
+on_net_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct generation *g = arg;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	for (i = 0; i < g->released_count; i++)
+		if (!tell_released(g, g->released[i]))
+			break;
+	g->released_count -= i;
+	memmove(g->released, g->released + i,
+	    g->released_count * sizeof(*g->released));
+	if (g->released_count > 0)
+		event_add(g->net.writable, NULL);
+}
+
+static void
+released_later(struct generation *g, uint64_t claim)
+{
+	if (g->net.writable == NULL)
+		g->net.writable = event_new(parent.base, g->net.channel,
+		    EV_WRITE, on_net_writable, g);
+	if (g->released_count == g->released_size) {
+		size_t size = g->released_size > 0 ? 2 * g->released_size :
+		    256;
+		uint64_t *grown = reallocarray(g->released, size,
+		    sizeof(*grown));
+
+		if (grown == NULL || g->net.writable == NULL) {
+			/* Its counts would be wrong for ever: a new one. */
+			peer_kill(&g->net);
+			free(grown);
+			g->released = grown != NULL ? NULL : g->released;
+			return;
+		}
+		g->released = grown;
+		g->released_size = size;
+	}
+	g->released[g->released_count++] = claim;
+	event_add(g->net.writable, NULL);
+}
+
 static void
 released(uint64_t serial, uint64_t claim)
 {
-	struct pk_msg_released m = { .id = claim };
 	struct generation *g;
 
 	for (g = parent.generations; g != NULL && g->serial != serial;
 	    g = g->next)
 		;
-	if (g == NULL || g->net.channel == -1)
-		return;
-	if (pk_channel_send(g->net.channel, PK_MSG_RELEASED, &m, -1) != 0) {
-		pk_log(PK_LOG_ERR, "net: does not keep up and is ended");
-		(void)kill(g->net.pid, SIGKILL);
-	}
+	if (g != NULL && (g->released_count > 0 || !tell_released(g, claim)))
+		released_later(g, claim);
 }
 
 static void drain_channel(struct generation *g, struct peer *p);
 
+static struct pk_approval *
+take_approval(struct generation *g, uint64_t id)
+{
+	struct pk_approval *a = pk_approvals_take(&g->approvals, id);
+
+	/* The approval was sent before the verdict that led to this claim. */
+	if (a == NULL && g->auth.channel != -1) {
+		drain_channel(g, &g->auth);
+		a = pk_approvals_take(&g->approvals, id);
+	}
+	return a;
+}
+
+static bool
+begin(struct generation *g, struct pk_approval *a,
+    const struct pk_msg_claim *m, int fd)
+{
+	int channel = a->channel;
+
+	pk_log(PK_LOG_INFO, "login: user=%s rhost=%s mech=%s tls=%u",
+	    a->msg.account.user, a->msg.rhost,
+	    pk_mechanism_name((enum pk_mechanism)a->msg.mech), a->msg.tls);
+	/* net counts what came through it; this is for the time of a reload. */
+	if (pk_sessions_count() >= parent.settings->max_connections) {
+		pk_log(PK_LOG_NOTICE, "refused: user=%s rhost=%s "
+		    "reason=max-connections", a->msg.account.user,
+		    a->msg.rhost);
+		return false;
+	}
+	a->channel = -1;
+	return pk_sessions_begin(parent.settings, &a->msg, m, g->serial, fd,
+	    channel);
+}
+
 static void
 on_claim(struct generation *g, const struct pk_msg_claim *m, int fd)
 {
-	struct approval **ap = find_approval(g, m->id);
-	const struct pk_msg_approval *a;
-	int channel;
+	const char *line = pk_login_refusal(PK_LOGIN_TEMPORARY);
+	struct pk_approval *a = take_approval(g, m->id);
 
-	/* The approval was sent before the verdict that led to this claim. */
-	if (*ap == NULL && g->auth.channel != -1) {
-		drain_channel(g, &g->auth);
-		ap = find_approval(g, m->id);
-	}
-	if (*ap == NULL) {
+	if (a == NULL)
 		pk_log(PK_LOG_ERR, "login: reason=net claims what auth did not "
-		    "approve");
-		close(fd);
-		released(g->serial, m->id);
-		return;
-	}
-	a = &(*ap)->msg;
-	pk_log(PK_LOG_INFO, "login: user=%s rhost=%s mech=%s tls=%u",
-	    a->account.user, a->rhost,
-	    pk_mechanism_name((enum pk_mechanism)a->mech), a->tls);
-	channel = (*ap)->channel;
-	(*ap)->channel = -1;
-	if (!pk_sessions_begin(parent.settings, a, m, g->serial, fd,
-	    channel)) {
-		const char *line = pk_login_refusal(PK_LOGIN_TEMPORARY);
-
+		    "approve, or too long ago");
+	if (a == NULL || !begin(g, a, m, fd)) {
 		(void)send(fd, line, strlen(line),
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
 		released(g->serial, m->id);
 	}
 	close(fd);
-	approval_free(g, ap);
+	pk_approval_free(&a);
+}
+
+/* The connection is lost: there was no descriptor free to receive it with. */
+static void
+on_lost_claim(struct generation *g, enum pk_msg_type type,
+    const union pk_msg *m)
+{
+	struct pk_approval *a;
+
+	pk_log(PK_LOG_ERR, "parent: too many open files: raise the limit");
+	if (type != PK_MSG_CLAIM)
+		return;
+	a = take_approval(g, m->claim.id);
+	pk_approval_free(&a);
+	released(g->serial, m->claim.id);
 }
 
 /* ---- messages of net and auth ------------------------------------------------------ */
@@ -294,13 +314,17 @@ on_message(struct generation *g, struct peer *p, enum pk_msg_type type,
 		peer_is_ready(g, p);
 		break;
 	case PK_MSG_LOG:
-		pk_log((enum pk_level)m->log.level, "%s", m->log.text);
+		/* What net says is what strangers may have made it say. */
+		pk_log((enum pk_level)m->log.level, "%s%s",
+		    p == &g->net ? "net: " : "", m->log.text);
 		break;
 	case PK_MSG_CLAIM:
 		on_claim(g, &m->claim, fd);
 		break;
 	case PK_MSG_APPROVAL:
-		add_approval(g, &m->approval, fd);
+		if (!pk_approvals_add(&g->approvals, &m->approval, fd))
+			pk_log(PK_LOG_ERR, "login: user=%s reason=out of "
+			    "memory", m->approval.account.user);
 		break;
 	case PK_MSG_LOGIN:
 	case PK_MSG_VERDICT:
@@ -328,12 +352,15 @@ drain_channel(struct generation *g, struct peer *p)
 		case PK_RECEIVED:
 			on_message(g, p, type, &m, fd);
 			break;
+		case PK_RECEIVED_NO_DESCRIPTOR:
+			on_lost_claim(g, type, &m);
+			break;
 		case PK_RECEIVED_NOTHING:
 			return;
 		case PK_RECEIVED_NONSENSE:
 			pk_log(PK_LOG_ERR, "%s: sent nonsense and is ended",
 			    name);
-			(void)kill(p->pid, SIGKILL);
+			peer_kill(p);
 			/* FALLTHROUGH */
 		case PK_RECEIVED_END:
 			peer_close(p);
@@ -372,11 +399,11 @@ on_peer(evutil_socket_t fd, short what, void *arg)
 static bool
 peer_watch(struct peer *p, pid_t pid, int channel)
 {
-	p->pid = pid;
+	p->pid = pid > 0 ? pid : 0;
 	p->channel = channel;
 	p->ev = event_new(parent.base, channel, EV_READ | EV_PERSIST, on_peer,
 	    NULL);
-	return p->ev != NULL && event_add(p->ev, NULL) == 0;
+	return pid > 0 && p->ev != NULL && event_add(p->ev, NULL) == 0;
 }
 
 static struct pk_users_source *
@@ -395,6 +422,15 @@ load_users(void)
 		pk_log(PK_LOG_ERR, "%s", text);
 	free(text);
 	return users;
+}
+
+static void
+close_pair(int a, int b)
+{
+	if (a != -1)
+		close(a);
+	if (b != -1)
+		close(b);
 }
 
 static pid_t
@@ -431,6 +467,14 @@ start_auth(int channel, int net, struct pk_users_source *users)
 	pk_auth_main(parent.settings, users, channel, net);
 }
 
+static void
+retry_later(void)
+{
+	struct timeval pause = { RETRY_SECONDS, 0 };
+
+	event_add(parent.retry, &pause);
+}
+
 static bool
 generation_start(void)
 {
@@ -440,28 +484,34 @@ generation_start(void)
 	bool ok = false;
 
 	if (g == NULL || users == NULL || pk_channel_pair(net, true) != 0 ||
-	    pk_channel_pair(auth, true) != 0 || pk_channel_pair(both, true) != 0)
+	    pk_channel_pair(auth, true) != 0 ||
+	    pk_channel_pair(both, true) != 0) {
+		free(g);
+		g = NULL;
 		goto done;
+	}
 	g->serial = ++parent.last_serial;
 	g->next = parent.generations;
 	parent.generations = g;
 	ok = peer_watch(&g->auth, start_auth(auth[1], both[1], users),
-	    auth[0]) && peer_watch(&g->net, start_net(net[1], both[0]),
-	    net[0]) && g->auth.pid > 0 && g->net.pid > 0;
-	g = NULL;
+	    auth[0]);
+	ok = peer_watch(&g->net, start_net(net[1], both[0]), net[0]) && ok;
 done:
-	if (!ok)
+	if (!ok) {
 		pk_log(PK_LOG_ERR, "start: net and auth cannot be started");
-	free(g);
-	pk_users_close(&users);
-	if (net[1] != -1)
-		close(net[1]);
-	if (auth[1] != -1)
-		close(auth[1]);
-	if (both[0] != -1) {
-		close(both[0]);
-		close(both[1]);
+		close_pair(g == NULL ? net[0] : -1, g == NULL ? auth[0] : -1);
+		if (g != NULL) {
+			g->retired = true;
+			peer_kill(&g->net);
+			peer_kill(&g->auth);
+			generation_free_if_ended(g);
+		}
+		if (parent.started)
+			retry_later();
 	}
+	pk_users_close(&users);
+	close_pair(net[1], auth[1]);
+	close_pair(both[0], both[1]);
 	return ok;
 }
 
@@ -489,7 +539,6 @@ peer_ended(struct generation *g, struct peer *p, int status)
 {
 	const char *name = p == &g->net ? "net" : "auth";
 	bool current = g == parent.generations && !g->retired;
-	struct timeval pause = { RETRY_SECONDS, 0 };
 
 	drain_channel(g, p);
 	p->pid = 0;
@@ -506,7 +555,7 @@ peer_ended(struct generation *g, struct peer *p, int status)
 			parent.status = 1;
 			event_base_loopbreak(parent.base);
 		} else {
-			event_add(parent.retry, &pause);
+			retry_later();
 		}
 	}
 	generation_free_if_ended(g);
@@ -617,10 +666,8 @@ on_stop_timeout(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	for (g = parent.generations; g != NULL; g = g->next) {
-		if (g->net.pid > 0)
-			(void)kill(g->net.pid, SIGKILL);
-		if (g->auth.pid > 0)
-			(void)kill(g->auth.pid, SIGKILL);
+		peer_kill(&g->net);
+		peer_kill(&g->auth);
 	}
 	event_base_loopbreak(parent.base);
 }
@@ -676,15 +723,41 @@ open_listeners(void)
 	return parent.listeners != NULL;
 }
 
+/* Only once the sockets are ours is the file ours too; file may be NULL. */
+static bool
+write_pid(const char *file, char **file_r)
+{
+	FILE *f;
+	bool ok;
+
+	*file_r = NULL;
+	if (file == NULL)
+		return true;
+	f = fopen(file, "we");
+	ok = f != NULL && fprintf(f, "%ld\n", (long)getpid()) > 0;
+	if (f != NULL && fclose(f) != 0)
+		ok = false;
+	if (!ok)
+		pk_log(PK_LOG_ERR, "start: pid-file = %s: %s", file,
+		    strerror(errno));
+	else
+		*file_r = strdup(file);
+	return ok;
+}
+
 int
 pk_parent_main(struct pk_settings *settings, const char *file, int ready)
 {
+	char *pid_file;
+
 	pk_title_set("parent");
+	pk_sandbox_raise_files();
 	parent.ready = ready;
 	parent.settings = settings;
 	parent.file = file;
 	parent.base = event_base_new();
-	if (parent.base == NULL || !open_listeners())
+	if (parent.base == NULL || !open_listeners() ||
+	    !write_pid(settings->pid_file, &pid_file))
 		return 1;
 	pk_sessions_init(parent.base, released);
 	parent.retry = event_new(parent.base, -1, 0, on_retry, NULL);
@@ -694,6 +767,9 @@ pk_parent_main(struct pk_settings *settings, const char *file, int ready)
 		return 1;
 	event_base_dispatch(parent.base);
 	pk_sessions_finish();
+	if (pid_file != NULL)
+		(void)unlink(pid_file);
+	free(pid_file);
 	if (parent.status == 0)
 		pk_log(PK_LOG_INFO, "stopped");
 	pk_listeners_close(&parent.listeners);

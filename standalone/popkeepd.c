@@ -65,26 +65,10 @@ background(void)
 	return fds[1];
 }
 
-static bool
-write_pid(const char *file)
-{
-	FILE *f = fopen(file, "we");
-	bool ok = f != NULL && fprintf(f, "%ld\n", (long)getpid()) > 0;
-
-	if (f != NULL && fclose(f) != 0)
-		ok = false;
-	if (!ok)
-		fprintf(stderr, "popkeepd: pid-file = %s: %s\n", file,
-		    strerror(errno));
-	return ok;
-}
-
 static int
 run(struct pk_settings *settings, const char *file, bool foreground)
 {
-	char *pid_file = settings->pid_file != NULL ?
-	    strdup(settings->pid_file) : NULL;
-	int ready = -1, status;
+	int ready = -1;
 
 	if (!foreground)
 		ready = background();
@@ -93,13 +77,7 @@ run(struct pk_settings *settings, const char *file, bool foreground)
 		    strerror(errno));
 		return 1;
 	}
-	if (pid_file != NULL && !write_pid(pid_file))
-		return 1;
-	status = pk_parent_main(settings, file, ready);
-	if (pid_file != NULL)
-		(void)unlink(pid_file);
-	free(pid_file);
-	return status;
+	return pk_parent_main(settings, file, ready);
 }
 
 int

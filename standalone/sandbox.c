@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -71,7 +72,7 @@ static const int common_calls[] = {
 	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
 	SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmsg), SCMP_SYS(close), SCMP_SYS(shutdown),
-	SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(ioctl),
+	SCMP_SYS(getsockopt),
 	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
 	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select),
 	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
@@ -101,6 +102,7 @@ static const int session_calls[] = {
 	SCMP_SYS(utimensat), SCMP_SYS(fchmod), SCMP_SYS(ftruncate),
 	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(access),
 	SCMP_SYS(faccessat), SCMP_SYS(sendfile), SCMP_SYS(fadvise64),
+	SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
 	SCMP_SYS(geteuid), SCMP_SYS(getuid),
 };
 
@@ -151,6 +153,15 @@ pk_sandbox_filter(enum pk_sandbox role)
 	    SCMP_SYS(socketpair), 1,
 	    SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) != 0)
 		goto done;
+	/*
+	 * session: threads for long scans, but no processes.  The flags of
+	 * clone3(2) cannot be seen: glibc takes clone(2) where it is missing.
+	 */
+	if (role == PK_SANDBOX_SESSION && (seccomp_rule_add(ctx,
+	    SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0 ||
+	    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+	    SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) != 0))
+		goto done;
 	/* libseccomp sets no_new_privs itself (SCMP_FLTATR_CTL_NNP). */
 	rc = seccomp_load(ctx) == 0 ? 0 : -1;
 done:
@@ -170,6 +181,41 @@ pk_sandbox_filter(enum pk_sandbox role)
 #endif
 
 void
+pk_sandbox_raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+void
+pk_sandbox_null_stdio(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null == -1)
+		_exit(1);
+	(void)dup2(null, STDIN_FILENO);
+	(void)dup2(null, STDOUT_FILENO);
+#ifndef __SANITIZE_ADDRESS__
+	(void)dup2(null, STDERR_FILENO);
+#endif
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+/* Nobody may go on with descriptors that are not his. */
+static void
+close_from_to(unsigned first, unsigned last)
+{
+	if (close_range(first, last, 0) != 0)
+		_exit(1);
+}
+
+void
 pk_sandbox_close(int first, const int *keep, size_t keeps)
 {
 	int fd, next = first;
@@ -184,8 +230,8 @@ pk_sandbox_close(int first, const int *keep, size_t keeps)
 		if (fd == -1)
 			break;
 		if (fd > next)
-			(void)close_range((unsigned)next, (unsigned)fd - 1, 0);
+			close_from_to((unsigned)next, (unsigned)fd - 1);
 		next = fd + 1;
 	}
-	(void)close_range((unsigned)next, ~0U, 0);
+	close_from_to((unsigned)next, ~0U);
 }

@@ -41,6 +41,16 @@ int pk_sandbox_become(uid_t uid, gid_t gid)
 int pk_sandbox_filter(enum pk_sandbox role)
     __attribute__((__warn_unused_result__));
 
+/* As many descriptors as the hard limit allows. */
+void pk_sandbox_raise_files(void);
+
+/*
+ * Put /dev/null in the place of standard input, output and error: the log and
+ * the terminal are the parent's.  (A build with AddressSanitizer keeps standard
+ * error for its reports.)
+ */
+void pk_sandbox_null_stdio(void);
+
 /* Close every descriptor from first on but those in keep (keeps of them). */
 void pk_sandbox_close(int first, const int *keep, size_t keeps);
 

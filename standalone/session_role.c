@@ -7,10 +7,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +25,10 @@
 #include "standalone/role.h"
 #include "standalone/sandbox.h"
 #include "standalone/stream.h"
+
+/* Maildrops that are scanned at the same time; more of them wait. */
+#define SCANS_MAX 4
+#define SCAN_STACK (256 * 1024)
 
 /* Milliseconds in which the parent must take the news of a session's end. */
 #define PARENT_PATIENCE 10000
@@ -40,11 +46,17 @@ struct client {
 	char *maildir;
 };
 
+struct scan;
+
 static struct {
 	const struct pk_settings *settings;
 	struct event_base *base;
 	int parent;
 	struct client *clients;
+	struct scan *scans;		/* in threads */
+	struct scan *scans_waiting;	/* in the order of their logins */
+	unsigned scans_running;
+	int scanned[2];			/* a pipe of struct scan pointers */
 } role;
 
 /* Milliseconds of a clock that only goes forward. */
@@ -155,8 +167,10 @@ client_serve(struct client *c)
 		enum pk_served got = pk_stream_serve(&c->st, c->session,
 		    &active);
 
-		if (active)
+		/* A client that takes a long message is not silent. */
+		if (active || c->st.took)
 			c->active = now();
+		c->st.took = false;
 		switch (got) {
 		case PK_SERVED_UPDATE:
 			client_update(c);
@@ -174,11 +188,11 @@ client_serve(struct client *c)
 			event_active(&c->rd, EV_READ, 0);
 			return;
 		case PK_SERVED_CLOSE:
+		case PK_SERVED_GONE:
 			client_end(c, end_of(c));
 			return;
 		case PK_SERVED_LOGIN:
 		case PK_SERVED_TLS:
-		case PK_SERVED_GONE:
 			client_end(c, PK_ENDED_DROPPED);
 			return;
 		}
@@ -237,12 +251,24 @@ take_over(const char *maildir)
 	return false;
 }
 
+static void
+log_why(enum pk_maildir_status status, const char *user, const char *why)
+{
+	bool bad = status == PK_MAILDIR_TEMPORARY ||
+	    status == PK_MAILDIR_PERMANENT;
+
+	if (why[0] != '\0')
+		pk_log(bad ? PK_LOG_ERR : PK_LOG_WARNING,
+		    "maildrop: user=%s %s", user, why);
+}
+
 static enum pk_maildir_status
 open_maildrop(const struct pk_msg_open *m, struct pk_maildrop **md_r)
 {
 	struct pk_maildir_settings set = {
 		.nfs = role.settings->nfs,
 		.create = role.settings->create_maildir,
+		.defer_scan = true,
 	};
 	char why[PK_MAILDIR_WHY];
 	enum pk_maildir_status status;
@@ -250,10 +276,7 @@ open_maildrop(const struct pk_msg_open *m, struct pk_maildrop **md_r)
 	status = pk_maildir_open(m->maildir, &set, md_r, why);
 	if (status == PK_MAILDIR_IN_USE && take_over(m->maildir))
 		status = pk_maildir_open(m->maildir, &set, md_r, why);
-	if (why[0] != '\0')
-		pk_log(status == PK_MAILDIR_OK || status == PK_MAILDIR_IN_USE ?
-		    PK_LOG_WARNING : PK_LOG_ERR, "maildrop: user=%s %s",
-		    m->user, why);
+	log_why(status, m->user, why);
 	return status;
 }
 
@@ -265,6 +288,7 @@ result_of(enum pk_maildir_status status)
 		return PK_LOGIN_OK;
 	case PK_MAILDIR_IN_USE:
 		return PK_LOGIN_IN_USE;
+	case PK_MAILDIR_SCAN:
 	case PK_MAILDIR_TEMPORARY:
 		return PK_LOGIN_TEMPORARY;
 	case PK_MAILDIR_PERMANENT:
@@ -273,22 +297,29 @@ result_of(enum pk_maildir_status status)
 	return PK_LOGIN_PERMANENT;
 }
 
+static void
+tell_end(uint64_t id, enum pk_session_end end)
+{
+	struct pk_msg_closed m;
+
+	memset(&m, 0, sizeof(m));
+	m.id = id;
+	m.end = (uint32_t)end;
+	tell_parent(&m);
+}
+
 /* The login was right, but its maildrop cannot be had. */
 static void
 refuse(int fd, uint64_t id, enum pk_login_result result)
 {
-	struct pk_msg_closed m;
 	struct pk_stream st;
 	const char *line = pk_login_refusal(result);
 
-	memset(&m, 0, sizeof(m));
-	m.id = id;
-	m.end = result == PK_LOGIN_IN_USE ? PK_ENDED_IN_USE :
-	    PK_ENDED_UNAVAILABLE;
 	pk_stream_init(&st, fd);
 	(void)pk_stream_write(&st, (const uint8_t *)line, strlen(line));
 	pk_stream_deinit(&st);
-	tell_parent(&m);
+	tell_end(id, result == PK_LOGIN_IN_USE ? PK_ENDED_IN_USE :
+	    PK_ENDED_UNAVAILABLE);
 }
 
 static struct client *
@@ -332,25 +363,143 @@ client_new(const struct pk_msg_open *m, struct pk_maildrop *md, int fd)
 	return c;
 }
 
+/* The maildrop is open, or will not be. */
+static void
+opened(const struct pk_msg_open *m, struct pk_maildrop *md,
+    enum pk_maildir_status status, int fd)
+{
+	struct client *c = NULL;
+
+	if (status == PK_MAILDIR_OK) {
+		c = client_new(m, md, fd);
+		if (c == NULL)
+			status = PK_MAILDIR_TEMPORARY;
+	}
+	if (c == NULL) {
+		pk_maildir_close(&md);
+		refuse(fd, m->id, result_of(status));
+		return;
+	}
+	client_timer(c, role.settings->idle_timeout * INT64_C(1000));
+	client_serve(c);
+}
+
+/* ---- scanning --------------------------------------------------------------------- */
+
+/*
+ * Reading the directories of a large maildrop, or its messages for the first
+ * time, takes its time: a thread does it, so that the other sessions of the
+ * process go on.
+ */
+struct scan {
+	struct scan *next;
+	pthread_t thread;
+	int fd;				/* the client */
+	struct pk_maildrop *md;
+	enum pk_maildir_status status;
+	char why[PK_MAILDIR_WHY];
+	struct pk_msg_open msg;
+};
+
+static void *
+scan_run(void *arg)
+{
+	struct scan *s = arg;
+
+	s->status = pk_maildir_scan_deferred(s->md, s->why);
+	/* A pipe takes a pointer whole or not at all, and has room for all. */
+	while (write(role.scanned[1], &s, sizeof(s)) == -1 && errno == EINTR)
+		;
+	return NULL;
+}
+
+static void
+scan_remove(struct scan **list, struct scan *s)
+{
+	while (*list != s)
+		list = &(*list)->next;
+	*list = s->next;
+}
+
+static void
+scan_finish(struct scan *s)
+{
+	log_why(s->status, s->msg.user, s->why);
+	opened(&s->msg, s->md, s->status, s->fd);
+	free(s);
+}
+
+/* Start what waits, as far as threads are free. */
+static void
+scan_start_waiting(void)
+{
+	pthread_attr_t attr;
+	struct scan *s;
+
+	while (role.scans_running < SCANS_MAX && role.scans_waiting != NULL) {
+		s = role.scans_waiting;
+		role.scans_waiting = s->next;
+		s->next = role.scans;
+		role.scans = s;
+		role.scans_running++;
+		if (pthread_attr_init(&attr) == 0 &&
+		    pthread_attr_setstacksize(&attr, SCAN_STACK) == 0 &&
+		    pthread_create(&s->thread, &attr, scan_run, s) == 0) {
+			pthread_attr_destroy(&attr);
+			continue;
+		}
+		/* Without a thread it is done here and now. */
+		scan_remove(&role.scans, s);
+		role.scans_running--;
+		s->status = pk_maildir_scan_deferred(s->md, s->why);
+		scan_finish(s);
+	}
+}
+
+static void
+on_scanned(evutil_socket_t fd, short what, void *arg)
+{
+	struct scan *s;
+
+	(void)what;
+	(void)arg;
+	if (read(fd, &s, sizeof(s)) != sizeof(s))
+		return;
+	(void)pthread_join(s->thread, NULL);
+	scan_remove(&role.scans, s);
+	role.scans_running--;
+	scan_finish(s);
+	scan_start_waiting();
+}
+
+static void
+scan_enqueue(const struct pk_msg_open *m, struct pk_maildrop *md, int fd)
+{
+	struct scan *s = calloc(1, sizeof(*s)), **tail;
+
+	if (s == NULL) {
+		opened(m, md, PK_MAILDIR_TEMPORARY, fd);
+		return;
+	}
+	s->fd = fd;
+	s->md = md;
+	s->msg = *m;
+	for (tail = &role.scans_waiting; *tail != NULL; tail = &(*tail)->next)
+		;
+	*tail = s;
+	scan_start_waiting();
+}
+
 static void
 open_session(const struct pk_msg_open *m, int fd)
 {
 	struct pk_maildrop *md = NULL;
 	enum pk_maildir_status status = open_maildrop(m, &md);
-	struct client *c;
 
-	if (status != PK_MAILDIR_OK) {
-		refuse(fd, m->id, result_of(status));
-		return;
-	}
-	c = client_new(m, md, fd);
-	if (c == NULL) {
-		pk_maildir_close(&md);
-		refuse(fd, m->id, PK_LOGIN_TEMPORARY);
-		return;
-	}
-	client_timer(c, role.settings->idle_timeout * INT64_C(1000));
-	client_serve(c);
+	if (status == PK_MAILDIR_SCAN)
+		scan_enqueue(m, md, fd);
+	else
+		opened(m, md, status, fd);
 }
 
 /* ---- the parent ------------------------------------------------------------------- */
@@ -369,6 +518,9 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 	case PK_RECEIVED:
 		open_session(&m.open, pass);
 		break;
+	case PK_RECEIVED_NO_DESCRIPTOR:
+		tell_end(m.open.id, PK_ENDED_UNAVAILABLE);
+		break;
 	case PK_RECEIVED_NOTHING:
 		break;
 	case PK_RECEIVED_END:
@@ -386,36 +538,49 @@ fail(const char *what)
 	_exit(1);
 }
 
+static void
+make_events(void)
+{
+	struct event *parent_ev, *scanned_ev;
+
+	role.base = event_base_new();
+	if (role.base == NULL || pipe2(role.scanned, O_CLOEXEC) != 0)
+		fail("starting");
+	parent_ev = event_new(role.base, role.parent, EV_READ | EV_PERSIST,
+	    on_parent, NULL);
+	scanned_ev = event_new(role.base, role.scanned[0],
+	    EV_READ | EV_PERSIST, on_scanned, NULL);
+	if (parent_ev == NULL || event_add(parent_ev, NULL) != 0 ||
+	    scanned_ev == NULL || event_add(scanned_ev, NULL) != 0)
+		fail("events");
+}
+
 void
 pk_session_main(const struct pk_settings *settings, int parent, uid_t uid,
     gid_t gid)
 {
-	struct event *parent_ev;
-	struct rlimit files;
-
 	pk_title_set("session");
 	pk_log_to_parent(parent);
+	pk_sandbox_null_stdio();
 	role.settings = settings;
 	role.parent = parent;
 	umask(077);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
+	pk_sandbox_raise_files();
 	if (geteuid() == 0 && pk_sandbox_become(uid, gid) != 0)
 		fail("giving up root");
 	pk_sandbox_basics();
-	role.base = event_base_new();
-	if (role.base == NULL)
-		fail("event_base_new");
-	parent_ev = event_new(role.base, parent, EV_READ | EV_PERSIST,
-	    on_parent, NULL);
-	if (parent_ev == NULL || event_add(parent_ev, NULL) != 0)
-		fail("events");
+	/* Scanning threads share the heap: no arena of each thread's own. */
+	(void)mallopt(M_ARENA_MAX, 1);
+	make_events();
 	if (pk_sandbox_filter(PK_SANDBOX_SESSION) != 0)
 		fail("seccomp");
 	event_base_dispatch(role.base);
 	while (role.clients != NULL)
 		client_end(role.clients, PK_ENDED_SHUTDOWN);
+	for (; role.scans != NULL; role.scans = role.scans->next)
+		tell_end(role.scans->msg.id, PK_ENDED_SHUTDOWN);
+	for (; role.scans_waiting != NULL;
+	    role.scans_waiting = role.scans_waiting->next)
+		tell_end(role.scans_waiting->msg.id, PK_ENDED_SHUTDOWN);
 	_exit(0);
 }

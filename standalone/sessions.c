@@ -49,6 +49,7 @@ static struct {
 	struct process *processes;
 	struct session *buckets[BUCKETS];
 	uint64_t last_id;
+	unsigned count;			/* sessions in all */
 } book;
 
 static const char *const end_names[PK_SESSION_ENDS] = {
@@ -96,6 +97,7 @@ session_end(struct session **sp, const struct pk_msg_closed *m)
 	    " left=%u end=%s", s->user, s->rhost, m->messages, m->retr, m->top,
 	    m->dele, m->octets, m->left, end_names[m->end]);
 	*sp = s->next;
+	book.count--;
 	s->process->sessions--;
 	book.released(s->generation, s->claim);
 	free(s->user);
@@ -199,6 +201,7 @@ on_process(evutil_socket_t fd, short what, void *arg)
 		case PK_RECEIVED_NOTHING:
 			process_is_idle(p);
 			return;
+		case PK_RECEIVED_NO_DESCRIPTOR:
 		case PK_RECEIVED_NONSENSE:
 			pk_log(PK_LOG_ERR, "process: uid=%u sent nonsense and "
 			    "is ended", p->uid);
@@ -211,6 +214,7 @@ on_process(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 	}
+	process_is_idle(p);
 }
 
 static struct process *
@@ -343,6 +347,7 @@ pk_sessions_begin(const struct pk_settings *settings,
 	}
 	event_del(p->idle);
 	p->sessions++;
+	book.count++;
 	s->process = p;
 	s->generation = generation;
 	s->claim = claim->id;
@@ -351,6 +356,12 @@ pk_sessions_begin(const struct pk_settings *settings,
 	s->next = *sp;
 	*sp = s;
 	return true;
+}
+
+unsigned
+pk_sessions_count(void)
+{
+	return book.count;
 }
 
 void

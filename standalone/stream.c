@@ -34,8 +34,8 @@ pk_stream_init(struct pk_stream *st, int fd)
 	st->fd = fd;
 }
 
-static void
-drop_in(struct pk_stream *st)
+void
+pk_stream_forget_input(struct pk_stream *st)
 {
 	if (st->in != NULL)
 		OPENSSL_cleanse(st->in, st->in_len);
@@ -72,7 +72,7 @@ close_gently(struct pk_stream *st)
 void
 pk_stream_deinit(struct pk_stream *st)
 {
-	drop_in(st);
+	pk_stream_forget_input(st);
 	drop_out(st);
 	if (st->ssl != NULL) {
 		if (!st->gone)
@@ -148,11 +148,14 @@ write_some(struct pk_stream *st, const uint8_t *data, size_t len)
 		n = SSL_write(st->ssl, data, (int)len);
 		if (n <= 0 && tls_waits(st, (int)n))
 			st->want_write = true;
+		st->took = st->took || n > 0;
 		return n > 0 ? (size_t)n : 0;
 	}
 	n = send(st->fd, data, len, MSG_NOSIGNAL);
-	if (n >= 0)
+	if (n >= 0) {
+		st->took = true;
 		return (size_t)n;
+	}
 	if (errno == EAGAIN || errno == EINTR)
 		st->want_write = true;
 	else
@@ -217,7 +220,7 @@ keep_input(struct pk_stream *st, const struct pk_io *io)
 			return false;
 		memcpy(copy, io->in, io->in_len);
 	}
-	drop_in(st);
+	pk_stream_forget_input(st);
 	st->in = copy;
 	st->in_len = io->in_len;
 	return true;
@@ -287,8 +290,6 @@ pk_stream_serve(struct pk_stream *st, struct pk_session *s, bool *active_r)
 		if (want == PK_WANT_INPUT && st->ssl == NULL && n > 0 &&
 		    n < sizeof(in_buf) && st->out == NULL)
 			return PK_SERVED_WAIT;
-		if (want == PK_WANT_LOGIN || want == PK_WANT_UPDATE)
-			return served(want);
 	}
 	return PK_SERVED_AGAIN;
 }

@@ -29,6 +29,7 @@ struct pk_stream {
 	size_t out_len, out_off;
 	bool want_write;	/* wait for the socket to be writable */
 	bool gone;		/* the client closed, or the socket failed */
+	bool took;		/* it has taken octets (the owner clears it) */
 };
 
 /* fd is nonblocking and now belongs to the stream. */
@@ -36,6 +37,9 @@ void pk_stream_init(struct pk_stream *st, int fd);
 
 /* Close, wipe and free; the struct itself is the caller's. */
 void pk_stream_deinit(struct pk_stream *st);
+
+/* Wipe and free what was read and not consumed. */
+void pk_stream_forget_input(struct pk_stream *st);
 
 /* Take over input that was read elsewhere.  false: out of memory. */
 bool pk_stream_preload(struct pk_stream *st, const uint8_t *data, size_t len)

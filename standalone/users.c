@@ -42,7 +42,7 @@ pk_users_found_name(enum pk_users_found found)
 	static const char *const names[] = {
 		[PK_USERS_FOUND] = "found",
 		[PK_USERS_UNKNOWN] = "no such user",
-		[PK_USERS_FORBIDDEN] = "uid not permitted by first-valid-uid",
+		[PK_USERS_FORBIDDEN] = "uid not permitted by first-valid-uid, or gid 0",
 		[PK_USERS_FAILED] = "user database failed",
 		[PK_USERS_TOO_LONG] = "path of the Maildir is too long",
 	};
@@ -283,7 +283,9 @@ find_virtual(const struct pk_users_source *src, const char *user,
 		a->uid = s->virtual_uid;
 		a->gid = s->virtual_gid;
 		/* A template with %d has no place for a name without one. */
-		if (strstr(s->home, "%d") != NULL && strchr(user, '@') == NULL)
+		if ((strstr(s->home, "%d") != NULL ||
+		    strstr(s->maildir, "%d") != NULL) &&
+		    strchr(user, '@') == NULL)
 			return PK_USERS_UNKNOWN;
 		return expand(s->home, user, "", home) ? PK_USERS_FOUND :
 		    PK_USERS_TOO_LONG;
@@ -311,7 +313,8 @@ pk_users_find(const struct pk_users_source *src, const char *user,
 	    find_system(user, &a, home) : find_virtual(src, user, &a, home);
 	if (found != PK_USERS_FOUND)
 		return found;
-	if (!pk_users_uid_is_valid(src->settings, a.uid))
+	if (!pk_users_uid_is_valid(src->settings, a.uid) ||
+	    (geteuid() == 0 && a.gid == 0))
 		return PK_USERS_FORBIDDEN;
 	if (!expand(src->settings->maildir, user, home, a.maildir))
 		return PK_USERS_TOO_LONG;
