@@ -170,9 +170,13 @@ def delivery_in_session(mta):
 def delivery_storm(mta):
     """sessions fetch and delete in a row while mail keeps coming: each once"""
     count = 150
+    three_sessions = threading.Event()
     with Server() as s, MTAS[mta](s) as deliver:
         def send():
             for n in range(count):
+                # The last mail comes only after some sessions.
+                if n == count - 50:
+                    three_sessions.wait(60)
                 deliver(marked(n, n % 50))
         sender = threading.Thread(target=send)
         sender.start()
@@ -186,7 +190,8 @@ def delivery_storm(mta):
                 got.append(message)
                 c.ok("DELE %d" % n)
             c.quit()
+            if sessions >= 3:
+                three_sessions.set()
         sender.join()
         same(marks(got), list(range(count)), "every message once")
-        check(sessions > 1, "more than one session")
         same(s.stored(), [], "left")
