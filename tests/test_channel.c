@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -221,6 +222,71 @@ test_channel_closes_descriptors_it_did_not_ask_for(void **state)
 	assert_int_equal(descriptors(), before);
 }
 
+/* An empty message with descriptors: the end for us, and none is kept. */
+static void
+test_channel_keeps_no_descriptor_of_an_empty_message(void **state)
+{
+	struct pair *p = *state;
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct msghdr mh = { .msg_control = control.buf,
+	    .msg_controllen = sizeof(control.buf) };
+	int before = descriptors(), pass, two[2] = { 0, 1 };
+	struct cmsghdr *c;
+	union pk_msg m;
+
+	memset(&control, 0, sizeof(control));
+	c = CMSG_FIRSTHDR(&mh);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(two));
+	memcpy(CMSG_DATA(c), two, sizeof(two));
+	assert_int_equal(sendmsg(p->a, &mh, 0), 0);
+	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_END);
+	assert_int_equal(descriptors(), before);
+}
+
+/* A full table here is no fault of the peer. */
+static void
+test_channel_tells_a_full_table_from_nonsense(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_claim c = { .id = 42 };
+	struct rlimit old, none;
+	union pk_msg m;
+	int pass;
+
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_CLAIM, &c, 0), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(receive(p->b, ANY, &m, &pass),
+	    PK_RECEIVED_NO_DESCRIPTOR);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(pass, -1);
+	assert_true(m.claim.id == 42);
+}
+
+/* A peer that dies with our message unread has still said its last. */
+static void
+test_channel_hears_the_last_words_of_a_peer(void **state)
+{
+	struct pair *p = *state;
+	union pk_msg m;
+	int pass;
+
+	/* b speaks, and goes with a's message unread: ECONNRESET comes first. */
+	assert_int_equal(pk_channel_send(p->b, PK_MSG_READY, NULL, -1), 0);
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_DRAIN, NULL, -1), 0);
+	close(p->b);
+	p->b = -1;
+	assert_int_equal(receive(p->a, ANY, &m, &pass), PK_RECEIVED);
+	assert_int_equal(receive(p->a, ANY, &m, &pass), PK_RECEIVED_END);
+}
+
 static void
 test_channel_wants_the_descriptor_that_belongs(void **state)
 {
@@ -258,6 +324,9 @@ main(void)
 		TEST(test_channel_refuses_a_tail_of_another_length),
 		TEST(test_channel_refuses_strings_without_an_end),
 		TEST(test_channel_closes_descriptors_it_did_not_ask_for),
+		TEST(test_channel_keeps_no_descriptor_of_an_empty_message),
+		TEST(test_channel_tells_a_full_table_from_nonsense),
+		TEST(test_channel_hears_the_last_words_of_a_peer),
 		TEST(test_channel_wants_the_descriptor_that_belongs),
 		TEST(test_channel_tells_nothing_from_the_end),
 	};

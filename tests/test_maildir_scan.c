@@ -344,6 +344,47 @@ test_maildir_forgets_a_new_message_that_went(void **state)
 	pk_maildir_close(&md);
 }
 
+static void
+test_maildir_defers_only_what_must_be_scanned(void **state)
+{
+	struct pk_maildir_settings defer = { .defer_scan = true };
+	struct pk_maildrop *md = NULL;
+
+	(void)state;
+	box_put("new/1.a", "a\n");
+	box_settle();
+	assert_int_equal(pk_maildir_open(box, &defer, &md, why),
+	    PK_MAILDIR_SCAN);
+	/* It is locked already. */
+	box_open_fails(PK_MAILDIR_IN_USE, "popkeep.lock");
+	assert_int_equal(pk_maildir_scan_deferred(md, why), PK_MAILDIR_OK);
+	assert_int_equal(md->ops->count(md), 1);
+	assert_int_equal(octets_of(md, 1), 3);
+	pk_maildir_close(&md);
+	/* The index does now. */
+	assert_int_equal(pk_maildir_open(box, &defer, &md, why),
+	    PK_MAILDIR_OK);
+	assert_int_equal(md->ops->count(md), 1);
+	pk_maildir_close(&md);
+}
+
+static void
+test_maildir_can_be_closed_instead_of_scanned(void **state)
+{
+	struct pk_maildir_settings defer = { .defer_scan = true };
+	struct pk_maildrop *md = NULL;
+
+	(void)state;
+	box_put("new/1.a", "a\n");
+	assert_int_equal(pk_maildir_open(box, &defer, &md, why),
+	    PK_MAILDIR_SCAN);
+	pk_maildir_close(&md);
+	assert_null(md);
+	md = box_open();
+	assert_int_equal(md->ops->count(md), 1);
+	pk_maildir_close(&md);
+}
+
 #define BOX_TEST(test) \
 	cmocka_unit_test_setup_teardown(test, box_setup, box_teardown)
 
@@ -362,6 +403,8 @@ main(void)
 		BOX_TEST(test_maildir_keeps_what_it_could_not_look_for),
 		BOX_TEST(test_maildir_follows_a_new_message_that_moves),
 		BOX_TEST(test_maildir_forgets_a_new_message_that_went),
+		BOX_TEST(test_maildir_defers_only_what_must_be_scanned),
+		BOX_TEST(test_maildir_can_be_closed_instead_of_scanned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
