@@ -2,27 +2,21 @@
  * popkeepd.conf by libConfuse: see settings.h.
  *
  * Syntax errors end the reading; everything else that is wrong is reported
- * together.  Checks that need one value sit in validation callbacks, where
- * libConfuse still knows the line; checks that need several come afterwards.
+ * together: what one value shows at once (settings_check.c), what needs several
+ * afterwards, with the lines remembered.
  *
  * SPDX-License-Identifier: ISC
  */
 #include "config.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <limits.h>
-#include <netdb.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <confuse.h>
-
 #include "engine/apop.h"
-#include "standalone/settings.h"
+#include "standalone/settings_private.h"
 
 /* libConfuse hands callbacks no argument of ours. */
 static struct {
@@ -99,317 +93,6 @@ problem(const char *key, const char *format, ...)
 	va_end(ap);
 }
 
-/* ---- words for enumerations ---------------------------------------------- */
-
-struct word {
-	const char *key;
-	const char *word;
-	int value;
-};
-
-static const struct word words[] = {
-	{ "passwords", "never", PK_ALLOW_NEVER },
-	{ "passwords", "tls", PK_ALLOW_TLS },
-	{ "passwords", "always", PK_ALLOW_ALWAYS },
-	{ "apop", "never", PK_ALLOW_NEVER },
-	{ "apop", "tls", PK_ALLOW_TLS },
-	{ "apop", "always", PK_ALLOW_ALWAYS },
-	{ "apop-through", "pam", PK_APOP_PAM },
-	{ "apop-through", "store", PK_APOP_STORE },
-	{ "users", "system", PK_USERS_SYSTEM },
-	{ "users", "virtual", PK_USERS_VIRTUAL },
-	{ "tls", "none", PK_LISTEN_CLEAR },
-	{ "tls", "starttls", PK_LISTEN_STARTTLS },
-	{ "tls", "implicit", PK_LISTEN_IMPLICIT },
-};
-
-static const struct word *
-find_word(const char *key, const char *text)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(words[i].key, key) == 0 &&
-		    strcmp(words[i].word, text) == 0)
-			return &words[i];
-	return NULL;
-}
-
-static int
-check_word(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *text = cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1);
-	char all[128] = "";
-	size_t i, n = 0;
-
-	if (find_word(opt->name, text) != NULL)
-		return 0;
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(words[i].key, opt->name) == 0)
-			n += (size_t)snprintf(all + n, sizeof(all) - n,
-			    "%s%s", n > 0 ? ", " : "", words[i].word);
-	cfg_error(cfg, "%s = %s: expected one of %s", opt->name, text, all);
-	return 0;
-}
-
-/* ---- checks of one value -------------------------------------------------- */
-
-static int
-number_of(const char *text, unsigned long *value_r)
-{
-	char *end;
-
-	errno = 0;
-	*value_r = strtoul(text, &end, 10);
-	return text[0] >= '0' && text[0] <= '9' && *end == '\0' &&
-	    errno == 0 && *value_r < UINT_MAX ? 0 : -1;
-}
-
-/* The limits of whole numbers. */
-static const struct {
-	const char *key;
-	long min, max;
-} ranges[] = {
-	{ "pam-helpers", 1, 1000 },
-	{ "pam-queue", 1, 100000 },
-	{ "pam-timeout", 1, 3600 },
-	{ "max-connections", 1, 1000000 },
-	{ "max-per-address", 1, 1000000 },
-	{ "max-failures", 1, 1000 },
-	{ "idle-timeout", 1, 86400 },
-	{ "login-timeout", 1, 3600 },
-	{ "takeover", 0, 86400 },
-	{ "sessions-per-process", 1, 100000 },
-	{ "process-idle", 0, 86400 },
-	{ "first-valid-uid", 1, UINT_MAX - 1 },
-};
-
-static int
-check_range(cfg_t *cfg, cfg_opt_t *opt)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-		long value;
-
-		if (strcmp(ranges[i].key, opt->name) != 0)
-			continue;
-		value = cfg_opt_getnint(opt, 0);
-		if (value < ranges[i].min || value > ranges[i].max)
-			cfg_error(cfg, "%s = %ld: expected %ld to %ld",
-			    opt->name, value, ranges[i].min, ranges[i].max);
-	}
-	return 0;
-}
-
-static int
-check_seconds(cfg_t *cfg, cfg_opt_t *opt)
-{
-	double value = cfg_opt_getnfloat(opt, 0);
-
-	if (!(value >= 0 && value <= 60))
-		cfg_error(cfg, "%s = %g: expected 0 to 60 seconds", opt->name,
-		    value);
-	return 0;
-}
-
-static int
-check_path(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *path = cfg_opt_getnstr(opt, 0);
-
-	if (path[0] != '/')
-		cfg_error(cfg, "%s = %s: expected an absolute path",
-		    opt->name, path);
-	return 0;
-}
-
-static int
-check_readable(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *path = cfg_opt_getnstr(opt, 0);
-
-	if (path[0] != '/')
-		return check_path(cfg, opt);
-	if (access(path, R_OK) != 0)
-		cfg_error(cfg, "%s = %s: %s", opt->name, path,
-		    strerror(errno));
-	return 0;
-}
-
-static int
-check_log(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *text = cfg_opt_getnstr(opt, 0);
-
-	if (text[0] != '/' && strcmp(text, "stderr") != 0 &&
-	    strcmp(text, "syslog") != 0)
-		cfg_error(cfg, "log = %s: expected stderr, syslog or an "
-		    "absolute path", text);
-	return 0;
-}
-
-static int
-check_hostname(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *name = cfg_opt_getnstr(opt, 0);
-
-	if (!pk_apop_host_is_valid(name))
-		cfg_error(cfg, "hostname = %s: expected 1 to %d letters, "
-		    "digits, \".\", \"-\" and \"_\"", name, PK_APOP_HOST_MAX);
-	return 0;
-}
-
-/* A location template: absolute, or below %h, and only letters we know. */
-static int
-check_template(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *text = cfg_opt_getnstr(opt, 0), *p;
-	const char *known = strcmp(opt->name, "home") == 0 ? "und%" : "undh%";
-
-	if (text[0] != '/' && (strchr(known, 'h') == NULL ||
-	    strncmp(text, "%h/", 3) != 0))
-		cfg_error(cfg, "%s = %s: expected an absolute path%s",
-		    opt->name, text,
-		    strchr(known, 'h') != NULL ? " or one below %h" : "");
-	for (p = text; (p = strchr(p, '%')) != NULL; p += 2)
-		if (p[1] == '\0' || strchr(known, p[1]) == NULL) {
-			cfg_error(cfg, "%s = %s: after %% expected one of "
-			    "the letters %s", opt->name, text, known);
-			break;
-		}
-	return 0;
-}
-
-static int
-check_separator(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *text = cfg_opt_getnstr(opt, 0);
-
-	if (strlen(text) > 1 || (text[0] != '\0' &&
-	    strchr("+-_=#", text[0]) == NULL))
-		cfg_error(cfg, "%s = %s: expected one of + - _ = #, or "
-		    "nothing", opt->name, text);
-	return 0;
-}
-
-static int
-find_uid(const char *text, uid_t *uid_r)
-{
-	unsigned long value;
-	struct passwd *pw;
-
-	if (number_of(text, &value) == 0)
-		*uid_r = (uid_t)value;
-	else if ((pw = getpwnam(text)) != NULL)
-		*uid_r = pw->pw_uid;
-	else
-		return -1;
-	return 0;
-}
-
-static int
-find_gid(const char *text, gid_t *gid_r)
-{
-	unsigned long value;
-	struct group *gr;
-
-	if (number_of(text, &value) == 0)
-		*gid_r = (gid_t)value;
-	else if ((gr = getgrnam(text)) != NULL)
-		*gid_r = gr->gr_gid;
-	else
-		return -1;
-	return 0;
-}
-
-static int
-check_uid(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *text = cfg_opt_getnstr(opt, 0);
-	uid_t uid;
-
-	if (find_uid(text, &uid) != 0)
-		cfg_error(cfg, "%s = %s: there is no such user", opt->name,
-		    text);
-	return 0;
-}
-
-static int
-check_net_user(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *text = cfg_opt_getnstr(opt, 0);
-	struct passwd *pw = getpwnam(text);
-
-	if (pw == NULL || pw->pw_uid == 0)
-		cfg_error(cfg, "user = %s: expected an existing user that is "
-		    "not root", text);
-	return 0;
-}
-
-static int
-check_gid(cfg_t *cfg, cfg_opt_t *opt)
-{
-	const char *text = cfg_opt_getnstr(opt, 0);
-	gid_t gid;
-
-	if (find_gid(text, &gid) != 0)
-		cfg_error(cfg, "%s = %s: there is no such group", opt->name,
-		    text);
-	return 0;
-}
-
-/* ---- listen "address:port" ------------------------------------------------ */
-
-/* Numeric addresses only: a name server must not be needed to start. */
-static const char *
-parse_listen(const char *text, struct pk_listen *l)
-{
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV |
-	    AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *ai;
-	const char *colon = strrchr(text, ':');
-	unsigned long port;
-	char host[64];
-	size_t len;
-
-	if (colon == NULL)
-		return "expected address:port";
-	/* getaddrinfo(3) takes a larger number modulo 65536. */
-	if (number_of(colon + 1, &port) != 0 || port == 0 || port > 65535)
-		return "expected a port, 1 to 65535";
-	len = (size_t)(colon - text);
-	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
-		len -= 2;
-	} else if (memchr(text, ':', len) != NULL) {
-		return "expected an IPv6 address in brackets";
-	}
-	if (len >= sizeof(host))
-		return "expected a numeric address";
-	memcpy(host, text, len);
-	host[len] = '\0';
-	if (getaddrinfo(len == 0 || strcmp(host, "*") == 0 ? NULL : host,
-	    colon + 1, &hints, &ai) != 0)
-		return "expected a numeric address and a port, as in "
-		    "127.0.0.1:110 or [::]:995";
-	memcpy(&l->addr, ai->ai_addr, ai->ai_addrlen);
-	l->addr_len = ai->ai_addrlen;
-	freeaddrinfo(ai);
-	return NULL;
-}
-
-static int
-check_listen(cfg_t *cfg, cfg_opt_t *opt)
-{
-	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
-	struct pk_listen l;
-	const char *why = parse_listen(cfg_title(sec), &l);
-
-	if (why != NULL)
-		cfg_error(cfg, "listen %s: %s", cfg_title(sec), why);
-	return 0;
-}
-
 /* ---- the file ------------------------------------------------------------- */
 
 static cfg_opt_t listen_opts[] = {
@@ -465,47 +148,13 @@ static cfg_opt_t opts[] = {
 	CFG_END()
 };
 
-/* Which check belongs to which key. */
-static const struct {
-	const char *key;
-	cfg_validate_callback_t check;
-} checks[] = {
-	{ "hostname", check_hostname },
-	{ "tls", check_word },
-	{ "listen", check_listen },
-	{ "tls-certificate", check_readable },
-	{ "tls-key", check_readable },
-	{ "log", check_log },
-	{ "pid-file", check_path },
-	{ "user", check_net_user },
-	{ "users", check_word },
-	{ "virtual-uid", check_uid },
-	{ "virtual-gid", check_gid },
-	{ "home", check_template },
-	{ "users-file", check_readable },
-	{ "maildir", check_template },
-	{ "detail-separator", check_separator },
-	{ "passwords", check_word },
-	{ "apop", check_word },
-	{ "apop-through", check_word },
-	{ "secrets", check_path },
-	{ "secrets-key", check_path },
-	{ "pam-confdir", check_readable },
-	{ "failure-delay", check_seconds },
-	{ "failure-delay-max", check_seconds },
-};
-
 /* Called for each value that is read, and for each section. */
 static int
 on_value(cfg_t *cfg, cfg_opt_t *opt)
 {
-	size_t i;
-
 	remember(opt->name, cfg->line);
-	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		if (strcmp(checks[i].key, opt->name) == 0)
-			return checks[i].check(cfg, opt);
-	return check_range(cfg, opt);
+	pk_setting_check(cfg, opt);
+	return 0;
 }
 
 static void
@@ -536,7 +185,7 @@ copy(const char *text)
 static int
 word_of(cfg_t *cfg, const char *key)
 {
-	const struct word *w = find_word(key, cfg_getstr(cfg, key));
+	const struct pk_word *w = pk_setting_word(key, cfg_getstr(cfg, key));
 
 	return w != NULL ? w->value : 0;
 }
@@ -615,7 +264,7 @@ take_listens(cfg_t *cfg, struct pk_settings *s)
 
 		l->name = copy(cfg_title(sec));
 		l->tls = (enum pk_listen_tls)word_of(sec, "tls");
-		(void)parse_listen(cfg_title(sec), l);
+		(void)pk_setting_listen(cfg_title(sec), l);
 		s->listens = i + 1;
 	}
 }
@@ -683,9 +332,9 @@ take_ids(cfg_t *cfg, struct pk_settings *s)
 	s->virtual_uid = (uid_t)-1;
 	s->virtual_gid = (gid_t)-1;
 	if (uid != NULL)
-		(void)find_uid(uid, &s->virtual_uid);
+		(void)pk_setting_uid(uid, &s->virtual_uid);
 	if (gid != NULL)
-		(void)find_gid(gid, &s->virtual_gid);
+		(void)pk_setting_gid(gid, &s->virtual_gid);
 	if (uid != NULL && geteuid() != 0 && s->virtual_uid != geteuid())
 		problem("virtual-uid", "virtual-uid = %s: expected %u: popkeepd is not root "
 		    "and cannot become anybody else", uid, geteuid());
