@@ -288,6 +288,11 @@ pk_parent_main(struct pk_settings *settings, const char *file, int ready)
 
 	pk_title_set("parent");
 	pk_sandbox_raise_files();
+	if (pk_sandbox_prepare() != 0) {
+		pk_log(PK_LOG_ERR, "start: the system call filters cannot be "
+		    "made");
+		return 1;
+	}
 	parent.ready = ready;
 	parent.settings = settings;
 	parent.file = file;

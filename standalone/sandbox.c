@@ -8,9 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -125,8 +128,11 @@ allow(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return 0;
 }
 
-int
-pk_sandbox_filter(enum pk_sandbox role)
+/* The filters as the kernel takes them, made by pk_sandbox_prepare(). */
+static struct sock_fprog programs[PK_SANDBOXES];
+
+static int
+add_rules(scmp_filter_ctx ctx, enum pk_sandbox role)
 {
 	static const int deadly[] = { SCMP_SYS(execve), SCMP_SYS(execveat),
 	    SCMP_SYS(ptrace), SCMP_SYS(process_vm_writev), SCMP_SYS(setuid),
@@ -135,40 +141,90 @@ pk_sandbox_filter(enum pk_sandbox role)
 	size_t i, owns = role == PK_SANDBOX_NET ?
 	    sizeof(net_calls) / sizeof(*net_calls) :
 	    sizeof(session_calls) / sizeof(*session_calls);
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int rc = -1;
 
-	if (ctx == NULL)
-		return -1;
 	if (allow(ctx, common_calls,
 	    sizeof(common_calls) / sizeof(*common_calls)) != 0 ||
 	    allow(ctx, own, owns) != 0)
-		goto done;
+		return -1;
 	for (i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
 		if (seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i],
 		    0) != 0)
-			goto done;
+			return -1;
 	/* Local pairs only: net hands one end to a session process. */
-	if (role == PK_SANDBOX_NET && seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
-	    SCMP_SYS(socketpair), 1,
-	    SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) != 0)
-		goto done;
+	if (role == PK_SANDBOX_NET)
+		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
+		    SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	/*
 	 * session: threads for long scans, but no processes.  The flags of
 	 * clone3(2) cannot be seen: glibc takes clone(2) where it is missing.
 	 */
-	if (role == PK_SANDBOX_SESSION && (seccomp_rule_add(ctx,
-	    SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0 ||
-	    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-	    SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) != 0))
-		goto done;
-	/* libseccomp sets no_new_privs itself (SCMP_FLTATR_CTL_NNP). */
-	rc = seccomp_load(ctx) == 0 ? 0 : -1;
-done:
-	seccomp_release(ctx);
+	if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
+	    0) != 0)
+		return -1;
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+	    SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+}
+
+/* Read the program behind fd into memory that stays. */
+static int
+read_program(int fd, struct sock_fprog *program)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	if (size <= 0 || size % (off_t)sizeof(*program->filter) != 0 ||
+	    size / (off_t)sizeof(*program->filter) > BPF_MAXINSNS)
+		return -1;
+	program->filter = malloc((size_t)size);
+	if (program->filter == NULL ||
+	    pread(fd, program->filter, (size_t)size, 0) != size)
+		return -1;
+	program->len = (unsigned short)(size /
+	    (off_t)sizeof(*program->filter));
+	return 0;
+}
+
+static int
+prepare(enum pk_sandbox role)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int rc = -1, fd = memfd_create("seccomp", MFD_CLOEXEC);
+
+	if (ctx != NULL && fd != -1 && add_rules(ctx, role) == 0 &&
+	    seccomp_export_bpf(ctx, fd) == 0)
+		rc = read_program(fd, &programs[role]);
+	if (fd != -1)
+		close(fd);
+	if (ctx != NULL)
+		seccomp_release(ctx);
 	return rc;
 }
+
+int
+pk_sandbox_prepare(void)
+{
+	return prepare(PK_SANDBOX_NET) == 0 &&
+	    prepare(PK_SANDBOX_SESSION) == 0 ? 0 : -1;
+}
+
+int
+pk_sandbox_filter(enum pk_sandbox role)
+{
+	if (programs[role].filter == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &programs[role], 0,
+	    0);
+}
 #else
+int
+pk_sandbox_prepare(void)
+{
+	return 0;
+}
+
 int
 pk_sandbox_filter(enum pk_sandbox role)
 {

@@ -14,6 +14,7 @@ enum pk_sandbox {
 	PK_SANDBOX_NET,
 	PK_SANDBOX_SESSION,
 };
+#define PK_SANDBOXES 2
 
 /*
  * For every process that meets secrets or mail: no core file, no ptrace by
@@ -33,6 +34,12 @@ int pk_sandbox_chroot(void) __attribute__((__warn_unused_result__));
  */
 int pk_sandbox_become(uid_t uid, gid_t gid)
     __attribute__((__warn_unused_result__));
+
+/*
+ * Make the filters, once, before anything is forked: making them takes longer
+ * and more memory than all else that a session process does to begin.  0 or -1.
+ */
+int pk_sandbox_prepare(void) __attribute__((__warn_unused_result__));
 
 /*
  * No new privileges; from now on only the system calls of the role: others
