@@ -19,6 +19,12 @@
 #define SYSTEMD_FIRST	3	/* SD_LISTEN_FDS_START */
 #define BACKLOG		1024
 
+/*
+ * Octets that wait unsent in a socket.  Beyond, the kernel would take megabytes
+ * for a client that takes minutes for them, and that client would seem idle.
+ */
+#define UNSENT_MAX	(512 * 1024)
+
 /* Milliseconds after which a client that acknowledges nothing is gone. */
 #define LOST_CLIENT_MS	90000
 
@@ -86,6 +92,7 @@ static void
 set_options(int fd)
 {
 	int one = 1, lost = LOST_CLIENT_MS, idle = 60, interval = 15;
+	int unsent = UNSENT_MAX;
 
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -95,6 +102,8 @@ set_options(int fd)
 	    sizeof(interval));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost,
 	    sizeof(lost));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+	    sizeof(unsent));
 }
 
 static int
