@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -31,6 +32,7 @@
 
 struct request {
 	struct request *next;
+	int64_t since;			/* seconds */
 	struct pk_msg_login login;
 };
 
@@ -59,6 +61,15 @@ static struct {
 
 static void run_queue(void);
 static void forget_requests(void);
+
+static int64_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
 
 static void
 request_free(struct request *r)
@@ -155,8 +166,9 @@ helper_free(struct helper *h, bool kill_it)
 		;
 	*hp = h->next;
 	auth.helper_count--;
+	/* With what its modules have started: it leads a group of its own. */
 	if (kill_it)
-		(void)kill(h->pid, SIGKILL);
+		(void)kill(-h->pid, SIGKILL);
 	event_free(h->ev);
 	event_free(h->timer);
 	close(h->channel);
@@ -197,12 +209,12 @@ helper_checked(struct helper *h, const struct pk_msg_checked *c, int session)
 }
 
 static void
-helper_lost(struct helper *h)
+helper_lost(struct helper *h, bool kill_it)
 {
 	if (h->request != NULL)
 		answer_plainly(&h->request->login, PK_LOGIN_TEMPORARY,
 		    "the PAM helper died");
-	helper_free(h, true);
+	helper_free(h, kill_it);
 }
 
 static void
@@ -223,15 +235,18 @@ on_helper(evutil_socket_t fd, short what, void *arg)
 		} else {
 			if (pass != -1)
 				close(pass);
-			helper_lost(h);
+			helper_lost(h, true);
 		}
 		break;
 	case PK_RECEIVED_NOTHING:
 		break;
 	case PK_RECEIVED_NO_DESCRIPTOR:
-	case PK_RECEIVED_END:
 	case PK_RECEIVED_NONSENSE:
-		helper_lost(h);
+		helper_lost(h, true);
+		break;
+	case PK_RECEIVED_END:
+		/* It is gone, and its pid may be somebody else's by now. */
+		helper_lost(h, false);
 		break;
 	}
 	run_queue();
@@ -251,11 +266,14 @@ helper_new(void)
 	}
 	h->pid = pk_role_fork();
 	if (h->pid == 0) {
+		(void)setpgid(0, 0);
 		/* Its word reaches the log through auth's answers. */
 		forget_requests();
 		pk_sandbox_close(STDERR_FILENO + 1, &pair[1], 1);
 		pk_helper_main(auth.settings, auth.users, pair[1]);
 	}
+	if (h->pid > 0)
+		(void)setpgid(h->pid, h->pid);	/* whoever comes first */
 	close(pair[1]);
 	h->channel = pair[0];
 	h->ev = event_new(auth.base, pair[0], EV_READ | EV_PERSIST, on_helper,
@@ -291,6 +309,33 @@ idle_helper(void)
 	    helper_new() : NULL;
 }
 
+static struct request *
+dequeue(void)
+{
+	struct request *r = auth.queue;
+
+	auth.queue = r->next;
+	if (auth.queue == NULL)
+		auth.queue_tail = &auth.queue;
+	auth.queued--;
+	return r;
+}
+
+/* Who has waited for as long as a stack may take need not wait for one. */
+static void
+drop_stale(void)
+{
+	int64_t oldest = now() - auth.settings->pam_timeout;
+	struct request *r;
+
+	while (auth.queue != NULL && auth.queue->since < oldest) {
+		r = dequeue();
+		answer_plainly(&r->login, PK_LOGIN_TEMPORARY,
+		    "waited longer than pam-timeout for a PAM helper");
+		request_free(r);
+	}
+}
+
 static void
 run_queue(void)
 {
@@ -298,6 +343,7 @@ run_queue(void)
 	struct helper *h;
 	struct request *r;
 
+	drop_stale();
 	while (auth.queue != NULL && (h = idle_helper()) != NULL) {
 		r = auth.queue;
 		if (pk_channel_send(h->channel, PK_MSG_LOGIN, &r->login,
@@ -305,23 +351,17 @@ run_queue(void)
 			helper_free(h, true);
 			continue;
 		}
-		auth.queue = r->next;
-		if (auth.queue == NULL)
-			auth.queue_tail = &auth.queue;
-		auth.queued--;
+		(void)dequeue();
 		h->request = r;
 		event_add(h->timer, &limit);
 	}
 	/* Without any helper nothing would ever run the queue again. */
-	while (auth.helpers == NULL && (r = auth.queue) != NULL) {
-		auth.queue = r->next;
-		auth.queued--;
+	while (auth.helpers == NULL && auth.queue != NULL) {
+		r = dequeue();
 		answer_plainly(&r->login, PK_LOGIN_TEMPORARY,
 		    "no PAM helper can be started");
 		request_free(r);
 	}
-	if (auth.queue == NULL)
-		auth.queue_tail = &auth.queue;
 }
 
 /* From the loop: no frame below holds a login that a new helper would keep. */
@@ -364,6 +404,7 @@ enqueue(const struct pk_msg_login *l)
 		return;
 	}
 	r->next = NULL;
+	r->since = now();
 	r->login = *l;
 	*auth.queue_tail = r;
 	auth.queue_tail = &r->next;
@@ -499,7 +540,7 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 		fail("the parent is gone");
 	event_base_dispatch(auth.base);
 	for (h = auth.helpers; h != NULL; h = h->next)
-		(void)kill(h->pid, SIGKILL);
+		(void)kill(-h->pid, SIGKILL);
 	close(net);
 	close(parent);
 	/*

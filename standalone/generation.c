@@ -156,8 +156,9 @@ released_later(struct generation *g, uint64_t claim)
 		if (grown == NULL || g->net.writable == NULL) {
 			/* Its counts would be wrong for ever: a new one. */
 			peer_kill(&g->net);
-			free(grown);
-			g->released = grown != NULL ? NULL : g->released;
+			free(grown != NULL ? grown : g->released);
+			g->released = NULL;
+			g->released_count = g->released_size = 0;
 			return;
 		}
 		g->released = grown;
@@ -368,8 +369,10 @@ load_users(void)
 		return NULL;
 	users = pk_users_open(gens.env.settings, errors);
 	fclose(errors);
-	if (users == NULL)
+	if (users == NULL) {
+		text[strcspn(text, "\n")] = '\0';
 		pk_log(PK_LOG_ERR, "%s", text);
+	}
 	free(text);
 	return users;
 }
@@ -458,23 +461,30 @@ done:
 
 /* ---- for the parent ------------------------------------------------------------------- */
 
+/* Which of the two went first is not known: tell of both. */
+static void
+log_death(const struct peer *p, const char *name, bool current, int status)
+{
+	if (WIFSIGNALED(status))
+		pk_log(PK_LOG_ERR, "%s: pid=%ld died of signal %d", name,
+		    (long)p->pid, WTERMSIG(status));
+	else if (current || WEXITSTATUS(status) != 0)
+		pk_log(PK_LOG_ERR, "%s: pid=%ld ended with status %d", name,
+		    (long)p->pid, WEXITSTATUS(status));
+}
+
 /* net or auth of g has ended. */
 static void
 peer_ended(struct generation *g, struct peer *p, int status)
 {
-	const char *name = p == &g->net ? "net" : "auth";
 	bool current = g == gens.first && !g->retired;
 
 	drain_channel(g, p);
+	if (!gens.stopping)
+		log_death(p, p == &g->net ? "net" : "auth", current, status);
 	p->pid = 0;
 	peer_close(p);
 	if (!gens.stopping && current) {
-		if (WIFSIGNALED(status))
-			pk_log(PK_LOG_ERR, "%s: died of signal %d", name,
-			    WTERMSIG(status));
-		else
-			pk_log(PK_LOG_ERR, "%s: ended with status %d", name,
-			    WEXITSTATUS(status));
 		generation_retire(g);
 		gens.env.failed();
 	}

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "standalone/listeners.h"
+#include "standalone/log.h"
 
 #define SYSTEMD_FIRST	3	/* SD_LISTEN_FDS_START */
 #define BACKLOG		1024
@@ -85,6 +86,36 @@ from_systemd(const struct pk_listen *l)
 			return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	}
 	return -1;
+}
+
+/* Clients of a socket that nobody serves would wait for ever. */
+static void
+drop_unmatched(const struct pk_settings *settings)
+{
+	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
+	int fd, last;
+	size_t i;
+
+	if (pid == NULL || n == NULL || strtol(pid, NULL, 10) != getpid())
+		return;
+	last = SYSTEMD_FIRST + (int)strtol(n, NULL, 10);
+	for (fd = SYSTEMD_FIRST; fd < last; fd++) {
+		struct sockaddr_storage a;
+		socklen_t len = sizeof(a);
+
+		if (getsockname(fd, (struct sockaddr *)&a, &len) != 0)
+			continue;
+		for (i = 0; i < settings->listens; i++)
+			if (same_address(&a, len, &settings->listen[i].addr,
+			    settings->listen[i].addr_len))
+				break;
+		if (i == settings->listens)
+			pk_log(PK_LOG_WARNING, "start: socket %d of systemd "
+			    "has the address of no listen section: closed",
+			    fd);
+		/* Of the others a copy was made. */
+		close(fd);
+	}
 }
 
 /* Accepted sockets inherit these (tcp(7)). */
@@ -166,6 +197,8 @@ pk_listeners_open(const struct pk_settings *settings, struct pk_listeners *old,
 		ls->fds[i] = fd;
 		ls->count = i + 1;
 	}
+	if (old == NULL)
+		drop_unmatched(settings);
 	return ls;
 }
 

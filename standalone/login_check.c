@@ -15,6 +15,12 @@
 #include "pam/secrets.h"
 #include "standalone/role.h"
 
+double
+pk_login_patience(const struct pk_settings *settings)
+{
+	return 2.0 * settings->pam_timeout;
+}
+
 static void
 set_reason(struct pk_msg_checked *c, const char *text)
 {

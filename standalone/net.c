@@ -295,7 +295,7 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 static _Noreturn void
 fail(const char *what)
 {
-	pk_log(PK_LOG_ERR, "net: %s: %s", what, strerror(errno));
+	pk_log(PK_LOG_ERR, "%s: %s", what, strerror(errno));
 	_exit(1);
 }
 
@@ -315,7 +315,7 @@ load_tls(void)
 	fclose(errors);
 	if (pk_net.tls == NULL) {
 		text[strcspn(text, "\n")] = '\0';
-		pk_log(PK_LOG_ERR, "net: %s", text);
+		pk_log(PK_LOG_ERR, "%s", text);
 		_exit(1);
 	}
 	free(text);
@@ -330,7 +330,7 @@ give_up_privileges(void)
 	if (geteuid() == 0) {
 		pw = getpwnam(user);
 		if (pw == NULL) {
-			pk_log(PK_LOG_ERR, "net: user = %s: there is no such "
+			pk_log(PK_LOG_ERR, "user = %s: there is no such "
 			    "user", user);
 			_exit(1);
 		}
@@ -353,7 +353,12 @@ make_tables(void)
 	pk_net.free_slots = calloc(n, sizeof(*pk_net.free_slots));
 	listeners = calloc(pk_net.settings->listens,
 	    sizeof(*listeners));
-	if (pk_net.addresses == NULL || pk_net.slots == NULL ||
+	if (pk_net.addresses == NULL) {
+		pk_log(PK_LOG_ERR, "out of memory, or OpenSSL has no random "
+		    "octets (FIPS mode without its provider?)");
+		_exit(1);
+	}
+	if (pk_net.slots == NULL ||
 	    pk_net.free_slots == NULL || listeners == NULL)
 		fail("out of memory");
 	for (i = 0; i < n; i++)

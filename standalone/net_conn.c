@@ -17,9 +17,7 @@
 
 #include "standalone/log.h"
 #include "standalone/net_private.h"
-
-/* A login waits for auth no longer than so many pam-timeouts. */
-#define ASKED_FACTOR 4
+#include "standalone/role.h"
 
 /* Octets relayed at a time between a TLS client and its session process. */
 #define RELAY_MAX (64 * 1024)
@@ -132,9 +130,8 @@ conn_login(struct conn *c)
 		return;
 	}
 	c->state = CONN_ASKED;
-	/* auth answers within its own limits; this is for its death. */
-	conn_timer(c, ASKED_FACTOR * (double)pk_net.settings->pam_timeout +
-	    pk_net.settings->login_timeout);
+	/* auth answers within this, or drops the login. */
+	conn_timer(c, pk_login_patience(pk_net.settings) + 1);
 }
 
 static void
@@ -422,6 +419,21 @@ on_client(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/*
+ * auth has not answered in time.  The connection ends with its id: an answer
+ * that still comes must not be taken for that of another login.
+ */
+static void
+conn_give_up(struct conn *c)
+{
+	const char *line = pk_login_refusal(PK_LOGIN_TEMPORARY);
+
+	pk_log(PK_LOG_WARNING, "login-failed: rhost=%s reason=auth does not "
+	    "answer", c->rhost);
+	(void)pk_stream_write(&c->st, (const uint8_t *)line, strlen(line));
+	conn_free(c);
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -432,7 +444,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (c->state == CONN_DELAYED)
 		conn_refuse(c, c->result);
 	else if (c->state == CONN_ASKED)
-		conn_refuse(c, PK_LOGIN_TEMPORARY);
+		conn_give_up(c);
 	else
 		conn_free(c);	/* without a word (RFC 1939 section 3) */
 }

@@ -35,6 +35,12 @@ _Noreturn void pk_session_main(const struct pk_settings *settings, int parent,
     uid_t uid, gid_t gid);
 
 /*
+ * Seconds that a login may take from net's question to auth's answer: pam-timeout
+ * for its stack, and as long again in the queue before it.
+ */
+double pk_login_patience(const struct pk_settings *settings);
+
+/*
  * Check a credential and find the account: PAM or the secret store (NULL: not
  * open), then the users.  Used by the helpers, and by auth itself where nothing
  * can wait.  keep_r as in pk_pam_login(): set only if PAM was asked and said

@@ -304,6 +304,15 @@ check_together(cfg_t *cfg, struct pk_settings *s)
 	if (s->passwords == PK_ALLOW_NEVER && s->apop == PK_ALLOW_NEVER)
 		problem("passwords", "passwords = never and apop = never: nobody could log "
 		    "in");
+	if (s->failure_delay > s->failure_delay_max)
+		problem("failure-delay", "failure-delay = %g: expected no more "
+		    "than failure-delay-max = %g", s->failure_delay,
+		    s->failure_delay_max);
+	if (s->takeover > 0 && (s->sessions_per_process == 1 ||
+	    s->pam_session))
+		problem("takeover", "takeover = %u: it needs sessions that "
+		    "share a process, not sessions-per-process = 1 or "
+		    "pam-session = true", s->takeover);
 	if (s->pam_session && s->apop_through == PK_APOP_STORE)
 		problem("pam-session", "pam-session = true needs apop-through = pam");
 	if (s->users != PK_USERS_VIRTUAL) {

@@ -13,6 +13,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/apop.h"
@@ -151,6 +152,46 @@ check_readable(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_directory(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *path = cfg_opt_getnstr(opt, 0);
+	struct stat st;
+
+	if (path[0] != '/' || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+		cfg_error(cfg, "%s = %s: expected the absolute path of a "
+		    "directory", opt->name, path);
+	return 0;
+}
+
+/* A name below the directories of PAM, never a path. */
+static int
+check_service(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *name = cfg_opt_getnstr(opt, 0);
+
+	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
+		cfg_error(cfg, "%s = %s: expected the name of a PAM service",
+		    opt->name, name);
+	return 0;
+}
+
+static int
+check_domain(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const struct pk_username_rules rules = { .fold = false };
+	const char *domain = cfg_opt_getnstr(opt, 0);
+	char name[PK_USERNAME_SIZE], out[PK_USERNAME_SIZE];
+	int len = snprintf(name, sizeof(name), "x@%s", domain);
+	struct pk_span span = { (const uint8_t *)name, (size_t)len };
+
+	if (len < 0 || (size_t)len >= sizeof(name) ||
+	    pk_username_canonical(&rules, span, out) != PK_OK)
+		cfg_error(cfg, "%s = %s: expected what may stand after the "
+		    "\"@\" of a user", opt->name, domain);
+	return 0;
+}
+
+static int
 check_log(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *text = cfg_opt_getnstr(opt, 0);
@@ -269,6 +310,9 @@ check_gid(cfg_t *cfg, cfg_opt_t *opt)
 	if (pk_setting_gid(text, &gid) != 0)
 		cfg_error(cfg, "%s = %s: there is no such group", opt->name,
 		    text);
+	else if (gid == 0)
+		cfg_error(cfg, "%s = %s: expected a group that is not root's",
+		    opt->name, text);
 	return 0;
 }
 
@@ -348,7 +392,10 @@ static const struct {
 	{ "apop-through", check_word },
 	{ "secrets", check_path },
 	{ "secrets-key", check_path },
-	{ "pam-confdir", check_readable },
+	{ "pam-confdir", check_directory },
+	{ "pam-service", check_service },
+	{ "pam-apop-service", check_service },
+	{ "default-domain", check_domain },
 	{ "failure-delay", check_seconds },
 	{ "failure-delay-max", check_seconds },
 };

@@ -97,6 +97,8 @@ parse_entry(const struct pk_settings *s, char *line, struct entry *e_r)
 	if (!pk_users_uid_is_valid(s, uid))
 		return "expected a uid of at least first-valid-uid (without "
 		    "root: its own)";
+	if (gid == 0 && geteuid() == 0)
+		return "expected a gid that is not root's";
 	if (field[3][0] != '/')
 		return "expected an absolute home";
 	e_r->user = strdup(name);

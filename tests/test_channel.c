@@ -254,10 +254,15 @@ test_channel_tells_a_full_table_from_nonsense(void **state)
 {
 	struct pair *p = *state;
 	struct pk_msg_claim c = { .id = 42 };
+	const char *preload = getenv("LD_PRELOAD");
 	struct rlimit old, none;
 	union pk_msg m;
 	int pass;
 
+	if (preload != NULL && strstr(preload, "vgpreload") != NULL) {
+		print_message("valgrind keeps the limit to itself\n");
+		skip();
+	}
 	assert_int_equal(pk_channel_send(p->a, PK_MSG_CLAIM, &c, 0), 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
 	none = old;

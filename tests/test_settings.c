@@ -201,6 +201,21 @@ static const struct {
 	    "expected an existing user that is not root" },
 	{ FINE "user = \"root\"\n", 3,
 	    "expected an existing user that is not root" },
+	{ FINE "pam-service = \"\"\n", 3, "expected the name of a PAM "
+	    "service" },
+	{ FINE "pam-apop-service = \"../x\"\n", 3, "expected the name of a "
+	    "PAM service" },
+	{ FINE "pam-confdir = \"/dev/null\"\n", 3, "expected the absolute "
+	    "path of a directory" },
+	{ FINE "default-domain = \"a/../b\"\n", 3, "expected what may stand "
+	    "after the \"@\"" },
+	{ FINE "default-domain = \"\"\n", 3, "expected what may stand" },
+	{ FINE "virtual-gid = \"0\"\n", 3, "expected a group that is not "
+	    "root's" },
+	{ FINE "failure-delay = 5\nfailure-delay-max = 1\n", 3,
+	    "expected no more than failure-delay-max" },
+	{ FINE "takeover = 60\nsessions-per-process = 1\n", 3,
+	    "needs sessions that share a process" },
 	{ FINE "virtual-uid = \"1\"\n", 3, "virtual-uid = 1: expected" },
 };
 

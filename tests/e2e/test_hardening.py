@@ -633,3 +633,42 @@ def long_scan_stopped():
         c = s.login("ann")
         same(c.stat()[0], 3, "ann's messages")
         c.quit()
+
+
+@test
+def late_verdict():
+    """an answer of PAM that comes late is not that of the next login"""
+    with Server(users=("ann", "bob", "carol"), settings=[
+            "pam-helpers = 1", "pam-timeout = 1", "login-timeout = 1"]) as s:
+        script = s.dir + "/slow"
+        with open(script, "w") as f:
+            f.write("#!/bin/sh\n[ \"$PAM_USER\" != ann ] || sleep 60\n")
+        os.chmod(script, 0o755)
+        pam_service(s, "popkeep", "auth required pam_exec.so quiet " + script,
+                    "auth required pam_pwdfile.so nodelay pwdfile=%s/.popkeep/"
+                    "passwd" % s.dir, "account required pam_permit.so")
+        # They keep the one helper busy for longer than anybody waits.
+        many = [s.connect() for _ in range(8)]
+        for c in many:
+            c.ok("USER ann")
+            c.send("PASS %s\r\n" % s.password("ann"))
+        c = s.connect()
+        c.ok("USER bob")
+        c.send("PASS %s\r\n" % s.password("bob"))
+        first = c.status("PASS")
+        check(first.startswith(b"-ERR [SYS/TEMP]"), "bob: %r" % first)
+        try:
+            c.send("USER carol\r\nPASS wrong\r\n")
+            while True:
+                line = c.line()
+                if not line:
+                    break
+                check(b"Maildrop has" not in line, "carol: %r" % line)
+                if line.startswith(b"-ERR"):
+                    break
+        except OSError:
+            pass
+        for c in many:
+            reply = c.status("PASS")
+            check(reply.startswith(b"-ERR [SYS/TEMP]"), "ann: %r" % reply)
+        s.login("bob").quit()
