@@ -304,7 +304,9 @@ check_together(cfg_t *cfg, struct pk_settings *s)
 	if (s->passwords == PK_ALLOW_NEVER && s->apop == PK_ALLOW_NEVER)
 		problem("passwords", "passwords = never and apop = never: nobody could log "
 		    "in");
-	if (s->failure_delay > s->failure_delay_max)
+	/* The default gives way to a lower maximum. */
+	if (line_of("failure-delay") > 0 &&
+	    s->failure_delay > s->failure_delay_max)
 		problem("failure-delay", "failure-delay = %g: expected no more "
 		    "than failure-delay-max = %g", s->failure_delay,
 		    s->failure_delay_max);
