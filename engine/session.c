@@ -322,20 +322,6 @@ pk_session_end(const struct pk_session *s)
 }
 
 const char *
-pk_end_name(enum pk_end end)
-{
-	static const char *const names[] = {
-		[PK_END_NONE] = "none",
-		[PK_END_QUIT] = "quit",
-		[PK_END_UPDATE_FAILED] = "update-failed",
-		[PK_END_FAILURES] = "failures",
-		[PK_END_READ] = "read-error",
-	};
-
-	return names[end];
-}
-
-const char *
 pk_login_refusal(enum pk_login_result result)
 {
 	static const char *const lines[PK_LOGIN_RESULTS] = {

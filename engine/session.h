@@ -138,7 +138,6 @@ void pk_session_updated(struct pk_session *s, uint32_t left);
 void pk_session_totals(const struct pk_session *s,
     struct pk_session_totals *totals_r);
 enum pk_end pk_session_end(const struct pk_session *s);
-const char *pk_end_name(enum pk_end end);
 
 /*
  * The one status line that refuses a login with result, CRLF included.  For

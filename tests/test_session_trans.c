@@ -377,18 +377,6 @@ test_session_begins_in_transaction(void **state)
 	assert_int_equal(d->logins, 0);
 }
 
-static void
-test_session_names_each_end(void **state)
-{
-	(void)state;
-	assert_string_equal(pk_end_name(PK_END_NONE), "none");
-	assert_string_equal(pk_end_name(PK_END_QUIT), "quit");
-	assert_string_equal(pk_end_name(PK_END_UPDATE_FAILED),
-	    "update-failed");
-	assert_string_equal(pk_end_name(PK_END_FAILURES), "failures");
-	assert_string_equal(pk_end_name(PK_END_READ), "read-error");
-}
-
 int
 main(void)
 {
@@ -414,7 +402,6 @@ main(void)
 		TEST(test_quit_tells_what_was_not_removed),
 		TEST(test_session_ends_without_update_unless_by_quit),
 		TEST(test_session_begins_in_transaction),
-		cmocka_unit_test(test_session_names_each_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
