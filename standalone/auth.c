@@ -7,7 +7,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,14 +112,9 @@ approve(const struct pk_msg_login *l, const struct pk_msg_checked *c,
 static void
 send_verdict(const struct pk_msg_verdict *v)
 {
-	struct pollfd p = { .fd = auth.net, .events = POLLOUT };
-
-	if (pk_channel_send(auth.net, PK_MSG_VERDICT, v, -1) == 0)
-		return;
-	if (errno == EAGAIN && poll(&p, 1, NET_PATIENCE) == 1 &&
-	    pk_channel_send(auth.net, PK_MSG_VERDICT, v, -1) == 0)
-		return;
-	event_base_loopbreak(auth.base);
+	if (pk_channel_send_patiently(auth.net, PK_MSG_VERDICT, v,
+	    NET_PATIENCE) != 0)
+		event_base_loopbreak(auth.base);
 }
 
 /*

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -114,6 +115,18 @@ pk_channel_send(int fd, enum pk_msg_type type, const void *msg, int pass)
 		memcpy(CMSG_DATA(c), &pass, sizeof(int));
 	}
 	return sendmsg(fd, &mh, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+int
+pk_channel_send_patiently(int fd, enum pk_msg_type type, const void *msg,
+    int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if (pk_channel_send(fd, type, msg, -1) == 0)
+		return 0;
+	return errno == EAGAIN && poll(&p, 1, ms) == 1 ?
+	    pk_channel_send(fd, type, msg, -1) : -1;
 }
 
 /* Does text hold a NUL within its size? */

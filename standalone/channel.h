@@ -168,6 +168,13 @@ int pk_channel_pair(int fds[2], bool nonblock)
 int pk_channel_send(int fd, enum pk_msg_type type, const void *msg, int pass)
     __attribute__((__warn_unused_result__));
 
+/*
+ * The same without a descriptor, and if the peer does not keep up, once more
+ * after it has for up to ms milliseconds been waited for.  0, or -1.
+ */
+int pk_channel_send_patiently(int fd, enum pk_msg_type type, const void *msg,
+    int ms) __attribute__((__warn_unused_result__));
+
 enum pk_received {
 	PK_RECEIVED,		/* *type_r, *msg, *pass_r (-1: none) are set */
 	PK_RECEIVED_NOTHING,	/* EAGAIN or EINTR */

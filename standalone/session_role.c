@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,14 +74,9 @@ now(void)
 static void
 tell_parent(const struct pk_msg_closed *m)
 {
-	struct pollfd p = { .fd = role.parent, .events = POLLOUT };
-
-	if (pk_channel_send(role.parent, PK_MSG_CLOSED, m, -1) == 0)
-		return;
-	if (errno == EAGAIN && poll(&p, 1, PARENT_PATIENCE) == 1 &&
-	    pk_channel_send(role.parent, PK_MSG_CLOSED, m, -1) == 0)
-		return;
-	_exit(1);
+	if (pk_channel_send_patiently(role.parent, PK_MSG_CLOSED, m,
+	    PARENT_PATIENCE) != 0)
+		_exit(1);
 }
 
 static void
