@@ -719,3 +719,48 @@ def clock_offset():
         dates = re.findall(r"\b(20\d\d)-\d\d-\d\d", s.log())
         check(not dates or int(dates[-1]) == year, "dates in the log: %s" %
               dates[-1:])
+
+
+@test
+def takeover():
+    """takeover: a login ends a session that is silent, without UPDATE"""
+    with Server(messages=fixtures.cleans(2), settings=["takeover = 1"]) as s:
+        lost = s.login()
+        lost.ok("DELE 1")
+        with s.connect() as c:
+            c.ok("USER ann")
+            c.send("PASS %s\r\n" % s.password("ann"))
+            check(b"[IN-USE]" in c.status("PASS"), "not silent long enough")
+        time.sleep(1.2)
+        c = s.login(wait=False)
+        same(c.stat()[0], 2, "messages")
+        c.quit()
+        same(lost.line(), b"", "octets for the session that was ended")
+        s.until_log("end=takeover")
+        same(len(s.stored()), 2, "files")
+
+
+@test
+def pam_session():
+    """pam-session: opened before the mailbox, closed when its session ends"""
+    with Server(messages=fixtures.cleans(1), settings=[
+            "pam-session = true"]) as s:
+        script, seen = s.dir + "/told", s.dir + "/seen"
+        with open(script, "w") as f:
+            f.write("#!/bin/sh\necho $PAM_TYPE $PAM_USER >>%s\n" % seen)
+        os.chmod(script, 0o755)
+        pam_service(s, "popkeep",
+                    "auth required pam_pwdfile.so nodelay pwdfile=%s/.popkeep/"
+                    "passwd" % s.dir, "account required pam_permit.so",
+                    "session required pam_exec.so quiet " + script)
+
+        def told():
+            with open(seen) as f:
+                return f.read().split("\n")[:-1]
+        for n in range(2):
+            c = s.login()
+            same(told()[2 * n:], ["open_session ann"], "while it is open")
+            same(c.stat()[0], 1, "messages")
+            c.quit()
+            until(lambda: len(told()) == 2 * n + 2, "the session is closed")
+            same(told()[-1], "close_session ann", "at its end")
