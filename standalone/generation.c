@@ -90,6 +90,7 @@ generation_retire(struct generation *g)
 	    pk_channel_send(g->net.channel, PK_MSG_DRAIN, NULL, -1) != 0)
 		peer_close(&g->net);	/* net ends with its channel */
 }
+
 static void
 peer_is_ready(struct generation *g, struct peer *p)
 {
