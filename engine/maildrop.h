@@ -26,7 +26,45 @@ struct pk_message_info {
 /* What becomes of a message in the UPDATE state. */
 enum pk_verdict {
 	PK_KEEP = 0,
-	PK_DISPOSE,
+	PK_DISPOSE,		/* unlink, or move to the rule's folder */
+	PK_RETAIN,		/* move to the Retained place */
+};
+
+/*
+ * What is known of a message and its mailbox.  Times are seconds since
+ * 1970-01-01 00:00 UTC; 0: not known to have happened.
+ */
+struct pk_facts {
+	int64_t delivered;
+	int64_t facts_since;	/* when facts began; 0: unknown */
+	bool facts_lost;	/* there were facts before, and they are lost */
+	int64_t downloaded;	/* confirmed, in a session that ended with QUIT */
+	int64_t read;		/* by a whole TOP; downloading counts as well */
+	uint32_t unconfirmed;	/* unconfirmed downloads, 1 h apart */
+	int64_t unconfirmed_last;
+};
+
+/* What a session adds to the facts. */
+enum pk_note {
+	PK_NOTE_DOWNLOADED,	/* confirmed, and QUIT came */
+	PK_NOTE_READ,		/* TOP sent it whole, and QUIT came */
+	PK_NOTE_UNCONFIRMED,	/* RETR sent it whole, and that is all */
+};
+
+/* What became of a message. */
+enum pk_outcome {
+	PK_OUTCOME_KEPT = 0,	/* as the plan says */
+	PK_OUTCOME_DISPOSED,
+	PK_OUTCOME_RETAINED,
+	PK_OUTCOME_VANISHED,	/* somebody else had removed it */
+	PK_OUTCOME_FAILED,	/* it is still there */
+};
+
+/* The UPDATE state of one maildrop. */
+struct pk_update {
+	const uint8_t *plan;	/* an enum pk_verdict for each message */
+	uint8_t *outcome;	/* set: an enum pk_outcome for each message */
+	const char *folder;	/* where DISPOSE moves to; "": destroy */
 };
 
 struct pk_maildrop;
@@ -64,6 +102,18 @@ struct pk_maildrop_ops {
 	 * from what info announced, the store corrects its records.
 	 */
 	void (*close)(struct pk_maildrop *md, bool whole, uint64_t sent);
+
+	/* What is known of message msgno at time now. */
+	void (*facts)(const struct pk_maildrop *md, uint32_t msgno,
+	    int64_t now, struct pk_facts *facts_r);
+
+	/*
+	 * Add to the facts of message msgno that something happened at time
+	 * when; written with the index, at update or close.  An unconfirmed
+	 * download within 1 h of the last one counted is not counted again.
+	 */
+	void (*note)(struct pk_maildrop *md, uint32_t msgno,
+	    enum pk_note note, int64_t when);
 
 	/*
 	 * The UPDATE state: plan[msgno - 1] is an enum pk_verdict for each

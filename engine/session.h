@@ -19,19 +19,13 @@
 #include "engine/err.h"
 #include "engine/login.h"
 #include "engine/maildrop.h"
+#include "engine/policy.h"
 #include "engine/span.h"
 
 /* Least room for output: a status line (RFC 1939 section 3: 512 octets). */
 #define PK_REPLY_MAX 512
 
 struct pk_session;
-
-/* Where a kind of credential may be used. */
-enum pk_allow {
-	PK_ALLOW_NEVER = 0,
-	PK_ALLOW_TLS,
-	PK_ALLOW_ALWAYS,
-};
 
 /* How a session begins; copied, but the strings must outlive the session. */
 struct pk_session_settings {

@@ -1,0 +1,88 @@
+/*
+ * What happens to a message: facts in, verdict out.  No clock, no file.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_DECIDE_H
+#define PK_DECIDE_H
+
+#include "engine/maildrop.h"
+#include "engine/policy.h"
+
+/* When the question is asked. */
+enum pk_occasion {
+	PK_OCCASION_QUIT,	/* the UPDATE state */
+	PK_OCCASION_SWEEP,	/* no client is there */
+	PK_OCCASION_RETAINED,	/* of a message in the Retained place */
+};
+
+/* What the session that ends by QUIT did; all false but for QUIT. */
+struct pk_happened {
+	bool dele;		/* marked, and no RSET after that */
+	bool downloaded;	/* confirmed download */
+	bool top_whole;		/* TOP sent every line */
+};
+
+enum pk_reason {
+	PK_REASON_NONE,		/* KEEP: nothing is due */
+	PK_REASON_DELE,
+	PK_REASON_AFTER_DOWNLOAD,
+	PK_REASON_AFTER_DELIVERY,
+	PK_REASON_UNREAD,
+	PK_REASON_HOLD,
+	PK_REASON_MINIMUM,
+	PK_REASON_RELEASED,	/* in Retained, and nothing forbids it now */
+};
+#define PK_REASONS 8
+
+struct pk_decision {
+	enum pk_verdict verdict;	/* KEEP, DISPOSE or RETAIN */
+	/*
+	 * Why; "hold:NAME" for the first hold.  cause: what was stopped by a hold
+	 * or minimum, or would have been done (DELE or a limit).
+	 */
+	enum pk_reason reason, cause;
+	/*
+	 * The verdict if the rule acted that does not (dry-run, effective-from,
+	 * a brake); the same as verdict where it makes no difference.  Where
+	 * they differ, would_reason is why.
+	 */
+	enum pk_verdict would;
+	enum pk_reason would_reason;
+	/*
+	 * When the verdict would next change if nothing else happens, as far as
+	 * the clock alone can tell; later than now, or PK_NEVER.
+	 */
+	int64_t changes;
+};
+
+/*
+ * Decide.  By precedence:
+ * 1. a hold in force: DELE or a limit that is due becomes RETAIN; in the
+ *    Retained place: KEEP.
+ * 2. the rule's minimum (pk_rule_binds()), counted from delivery, is not
+ *    reached: the same.
+ * 3. DELE: DISPOSE.
+ * 4. the earliest of after-download, after-delivery, unread that is due (an age
+ *    of exactly the limit is), if the rule acts: DISPOSE.  In the Retained
+ *    place: DISPOSE, reason RELEASED, unless there is a rule that does not act,
+ *    the file is dry-run or the clock brake is on (would: DISPOSE).
+ * 5. KEEP.
+ * Unknown facts lean to KEEP.
+ */
+void pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
+    enum pk_occasion occasion, const struct pk_happened *happened,
+    int64_t now, struct pk_decision *d_r);
+
+/* "none", "dele", "after-download", ..., "released". */
+const char *pk_reason_name(enum pk_reason reason);
+
+/* The reason for a record: the name, and "hold:NAME" for a hold. */
+#define PK_REASON_SIZE (sizeof("hold:") + PK_POLICY_NAME_MAX)
+const char *pk_reason_text(enum pk_reason reason,
+    const struct pk_user_policy *up, char out[PK_REASON_SIZE]);
+
+/* "keep", "dispose", "retain". */
+const char *pk_verdict_name(enum pk_verdict verdict);
+
+#endif

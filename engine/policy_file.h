@@ -1,0 +1,59 @@
+/*
+ * The policy file (policy.conf and policy.d): text to struct pk_policy.  Linked
+ * by policyd and the tool only, because it needs libConfuse.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_POLICY_FILE_H
+#define PK_POLICY_FILE_H
+
+#include <stdio.h>
+
+#include "engine/policy.h"
+
+/* One file, as it was read; the caller's. */
+struct pk_policy_text {
+	const char *name;	/* for messages: its path */
+	const char *text;	/* NUL-terminated; no NUL before len */
+	size_t len;
+};
+
+/* Called with each error or warning: one line without its end. */
+typedef void pk_policy_say(void *arg, const char *line);
+
+/*
+ * Parse the files in the given order as one policy: the main file, then those
+ * of policy.d.  NULL: every error was said ("FILE:LINE: KEY = VALUE: expected
+ * ...").  A syntax error ends the reading of its file; all other errors of all
+ * files are said together.  Warnings ("FILE:LINE: warning: ...") are said by
+ * warn: a rule that an earlier one shadows (its users all match before), a
+ * limit of 0 after delivery, a hold whose until has passed at now, and the like.
+ *
+ * Errors: unknown keys and blocks, bad values, a name given twice (in any of
+ * the files), a key given twice in a block, a top-level key or the apop or
+ * passwords block in more than one place, "${" anywhere outside a comment (the
+ * library would put an environment variable there), a NUL, audit = off while
+ * any rule or hold exists, and what contradicts itself (warn-from after until,
+ * a minimum that no limit can ever outlast...).
+ *
+ * The result is prepared (pk_policy_prepare()) and is freed by the caller.  now
+ * is for warnings only.
+ */
+struct pk_policy *pk_policy_parse(const struct pk_policy_text *files,
+    size_t count, int64_t now, pk_policy_say *error, pk_policy_say *warn,
+    void *arg) PK_WARN_UNUSED;
+
+/*
+ * "0", "never" (PK_NEVER), or a number and one of m h d w y (y = 365 d), to
+ * seconds.  At most 1000 years.  false: it is none of these.
+ */
+bool pk_duration_parse(const char *text, int64_t *seconds_r);
+
+/* The same backwards, as short as can be: "90d", "never"; returns out. */
+#define PK_DURATION_SIZE 24
+const char *pk_duration_format(int64_t seconds, char out[PK_DURATION_SIZE]);
+
+/* "2026-12-01", a UTC day of the proleptic Gregorian calendar, to its begin. */
+bool pk_date_parse(const char *text, int64_t *time_r);
+
+#endif
