@@ -16,7 +16,7 @@ enum pk_occasion {
 	PK_OCCASION_RETAINED,	/* of a message in the Retained place */
 };
 
-/* What the session that ends by QUIT did; all false but for QUIT. */
+/* What the session that ends by QUIT did; ignored (and may be NULL) else. */
 struct pk_happened {
 	bool dele;		/* marked, and no RSET after that */
 	bool downloaded;	/* confirmed download */
@@ -38,20 +38,22 @@ enum pk_reason {
 struct pk_decision {
 	enum pk_verdict verdict;	/* KEEP, DISPOSE or RETAIN */
 	/*
-	 * Why; "hold:NAME" for the first hold.  cause: what was stopped by a hold
-	 * or minimum, or would have been done (DELE or a limit).
+	 * Why; "hold:NAME" for the first hold.  cause: the DELE or the limit
+	 * that is carried out, was stopped by a hold or minimum, or would have
+	 * been carried out; NONE in the Retained place.
 	 */
 	enum pk_reason reason, cause;
 	/*
 	 * The verdict if the rule acted that does not (dry-run, effective-from,
 	 * a brake); the same as verdict where it makes no difference.  Where
-	 * they differ, would_reason is why.
+	 * they differ, would_reason is why; else it is reason.
 	 */
 	enum pk_verdict would;
 	enum pk_reason would_reason;
 	/*
 	 * When the verdict would next change if nothing else happens, as far as
-	 * the clock alone can tell; later than now, or PK_NEVER.
+	 * the clock alone can tell; later than now, or PK_NEVER.  The reason may
+	 * change before.
 	 */
 	int64_t changes;
 };
@@ -59,16 +61,32 @@ struct pk_decision {
 /*
  * Decide.  By precedence:
  * 1. a hold in force: DELE or a limit that is due becomes RETAIN; in the
- *    Retained place: KEEP.
+ *    Retained place: KEEP.  It is in force while now < held_until, whatever
+ *    the mode of rule and file.
  * 2. the rule's minimum (pk_rule_binds()), counted from delivery, is not
  *    reached: the same.
- * 3. DELE: DISPOSE.
+ * 3. DELE (at QUIT only, and never braked): DISPOSE.
  * 4. the earliest of after-download, after-delivery, unread that is due (an age
- *    of exactly the limit is), if the rule acts: DISPOSE.  In the Retained
- *    place: DISPOSE, reason RELEASED, unless there is a rule that does not act,
- *    the file is dry-run or the clock brake is on (would: DISPOSE).
+ *    of exactly the limit is), if the rule acts: DISPOSE; of two that became
+ *    due at the same time the first in this order.  In the Retained place,
+ *    where DELE and limits do not matter: DISPOSE, reason RELEASED, unless
+ *    there is a rule that does not act, the file is dry-run or the clock brake
+ *    is on (would: DISPOSE).
  * 5. KEEP.
- * Unknown facts lean to KEEP.
+ * A rule that does not bind is as if there were none, its minimum included; a
+ * rule that is only braked keeps its minimum.
+ *
+ * after-download counts from facts.downloaded or from now, where this session
+ * downloaded it, whichever is earlier; where there is neither and
+ * unconfirmed-limit is reached, from facts.unconfirmed_last.
+ * A message that was read (facts.read, or downloaded in one of these ways, or
+ * by this session's TOP) has no unread limit.  It counts from the later of
+ * delivered and facts_since; from delivered alone if the rule says DELIVERY and
+ * no facts were lost.
+ *
+ * Unknown facts lean to KEEP: from a time of 0 or less no limit runs and no
+ * minimum is reached, yet a message whose time of reading is odd was read.
+ * Sums saturate; an instant of PK_NEVER does not come, not even at INT64_MAX.
  */
 void pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
     enum pk_occasion occasion, const struct pk_happened *happened,

@@ -49,7 +49,7 @@ struct pk_rule {
 	uint32_t top;			/* body lines, or PK_TOP_* */
 	uint32_t login_delay;		/* seconds; 0: none */
 	char folder[PK_FOLDER_SIZE];	/* of dispose; "": destroy */
-	int64_t effective_from;		/* 0: at once */
+	int64_t effective_from;		/* 0: at once; PK_NEVER: never */
 	bool dry_run;			/* by its own mode or the file's */
 	bool braked;			/* until "popkeep policy accept" */
 	uint32_t max_share;		/* per cent of a mailbox in a sweep */
@@ -79,8 +79,9 @@ struct pk_user_policy {
 };
 
 /*
- * Does the rule really act: it exists, is no dry-run, is in effect at now, and
- * no brake is on?  Where it does not, it only says what it would do.
+ * Does the rule really act: it exists, is no dry-run (nor is the file), is in
+ * effect at now, and no brake is on?  Where it does not, it only says what it
+ * would do.
  */
 bool pk_rule_acts(const struct pk_user_policy *up, int64_t now);
 
