@@ -339,6 +339,9 @@ pk_login_refusal(enum pk_login_result result)
 		    "tell its administrator\r\n",
 		[PK_LOGIN_IN_USE] =
 		    "-ERR [IN-USE] Another session has the maildrop open\r\n",
+		[PK_LOGIN_TOO_EARLY] =
+		    "-ERR [LOGIN-DELAY] Too soon after the last login, "
+		    "try again later\r\n",
 	};
 
 	assert(result != PK_LOGIN_OK);

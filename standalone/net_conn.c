@@ -231,6 +231,7 @@ pk_conn_verdict(struct conn *c, enum pk_login_result result)
 	case PK_LOGIN_TEMPORARY:
 	case PK_LOGIN_PERMANENT:
 	case PK_LOGIN_IN_USE:
+	case PK_LOGIN_TOO_EARLY:
 		break;
 	}
 	if (delay == 0) {

@@ -297,7 +297,7 @@ test_session_says_why_a_login_failed(void **state)
 {
 	static const char *const codes[PK_LOGIN_RESULTS] = {
 		NULL, "[AUTH]", "[AUTH]", "[AUTH]", "[AUTH]", "[SYS/TEMP]",
-		"[SYS/PERM]", "[IN-USE]",
+		"[SYS/PERM]", "[IN-USE]", "[LOGIN-DELAY]",
 	};
 	struct dialogue *d = *state;
 	unsigned i;
