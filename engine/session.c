@@ -58,9 +58,20 @@ pk_session_free(struct pk_session **sp)
 static void
 do_capa(struct pk_session *s, const struct pk_command *cmd, struct pk_io *io)
 {
+	static const struct pk_capa_policy none = { .expire_days = -1 };
 	const struct pk_session_settings *set = &s->settings;
+	const struct pk_capa_policy *policy = set->capa != NULL ? set->capa :
+	    &none;
+	bool before = s->state == AUTHORIZATION;
 	struct pk_capa capa = {
-		.stls = set->stls && !set->tls && s->state == AUTHORIZATION,
+		.top = set->top != PK_TOP_DENY,
+		.expire_days = policy->expire_days,
+		.expire_user = before && policy->expire_varies,
+		.login_delay = policy->login_delay,
+		.login_delay_shown = policy->login_delay > 0 ||
+		    policy->login_delay_varies,
+		.login_delay_user = before && policy->login_delay_varies,
+		.stls = set->stls && !set->tls && before,
 		.passwords = set->passwords == PK_ALLOW_ALWAYS ||
 		    (set->passwords == PK_ALLOW_TLS && set->tls),
 		.implementation = set->implementation,

@@ -27,7 +27,22 @@
 
 struct pk_session;
 
-/* How a session begins; copied, but the strings must outlive the session. */
+/*
+ * What CAPA says of the policy (RFC 2449 sections 6.5 and 6.7).  Before login
+ * a value that varies with the user is shown with USER; after login it is the
+ * user's own.
+ */
+struct pk_capa_policy {
+	int64_t expire_days;		/* EXPIRE; -1: NEVER */
+	bool expire_varies;
+	uint32_t login_delay;		/* LOGIN-DELAY in seconds */
+	bool login_delay_varies;	/* LOGIN-DELAY 0 is then shown too */
+};
+
+/*
+ * How a session begins; copied, but the strings and *capa must outlive the
+ * session.
+ */
 struct pk_session_settings {
 	const char *host;		/* name in the greeting */
 	const char *implementation;	/* for CAPA; NULL: withheld */
@@ -41,6 +56,13 @@ struct pk_session_settings {
 	bool tls;			/* TLS is active from the first octet */
 	bool stls;			/* STLS can be had */
 	unsigned max_failures;		/* logins refused before closing; 0: any */
+	/*
+	 * Lines of the body that TOP may ask for, or PK_TOP_*: mind that 0 is
+	 * PK_TOP_HEADERS.  A TOP that asks for more is answered only where the
+	 * whole body has no more lines, and else refused.
+	 */
+	uint32_t top;
+	const struct pk_capa_policy *capa;	/* NULL: EXPIRE NEVER alone */
 };
 
 /* The octets of one call; run() moves the pointers and lowers the lengths. */

@@ -471,6 +471,7 @@ conn_new_session(struct conn *c, const struct pk_listen *l)
 		.tls = l->tls == PK_LISTEN_IMPLICIT,
 		.stls = l->tls == PK_LISTEN_STARTTLS,
 		.max_failures = pk_net.settings->max_failures,
+		.top = PK_TOP_ALLOW,
 	};
 
 	if (apop_can_be_used(l)) {

@@ -324,6 +324,7 @@ client_new(const struct pk_msg_open *m, struct pk_maildrop *md, int fd)
 		.implementation = PACKAGE_NAME,
 		.passwords = role.settings->passwords,
 		.tls = m->tls != 0,
+		.top = PK_TOP_ALLOW,
 	};
 	struct client *c = calloc(1, sizeof(*c));
 

@@ -261,6 +261,7 @@ dialogue_setup(void **state)
 		.apop = PK_ALLOW_ALWAYS,
 		.passwords = PK_ALLOW_ALWAYS,
 		.stls = true,
+		.top = PK_TOP_ALLOW,
 	};
 	d->md.head.ops = &fake_ops;
 	d->md.messages = fake_messages;
