@@ -45,9 +45,10 @@ pk_session_free(struct pk_session **sp)
 
 	if (s == NULL)
 		return;
-	if (s->reply == REPLY_MESSAGE && s->state == TRANSACTION)
+	if (s->reply == REPLY_MESSAGE)
 		s->md->ops->close(s->md, false, 0);
-	free(s->plan);
+	free(s->downloads);
+	free(s->events);
 	OPENSSL_cleanse(s, sizeof(*s));
 	free(s);
 	*sp = NULL;
@@ -176,6 +177,8 @@ take_line(struct pk_session *s, struct pk_io *io)
 
 	if (s->line_ready || io->in_len == 0)
 		return s->line_ready;
+	if (s->line_len == 0 && !s->line_too_long)
+		pk_confirm_line(s, io);
 	lf = memchr(io->in, '\n', io->in_len);
 	len = lf != NULL ? (size_t)(lf - io->in) + 1 : io->in_len;
 	if (len > sizeof(s->line) - s->line_len)
@@ -217,8 +220,8 @@ execute_line(struct pk_session *s, struct pk_io *io)
 	s->line_ready = false;
 }
 
-enum pk_want
-pk_session_run(struct pk_session *s, struct pk_io *io)
+static enum pk_want
+run(struct pk_session *s, struct pk_io *io)
 {
 	for (;;) {
 		if (s->question != PK_WANT_INPUT)
@@ -245,6 +248,17 @@ pk_session_run(struct pk_session *s, struct pk_io *io)
 		io->in_len = 0;
 	}
 	return s->question;
+}
+
+enum pk_want
+pk_session_run(struct pk_session *s, struct pk_io *io)
+{
+	enum pk_want want;
+
+	pk_confirm_run_begins(s, io);
+	want = run(s, io);
+	pk_confirm_run_ends(s, io);
+	return want;
 }
 
 /* ---- answers ------------------------------------------------------------ */
@@ -302,10 +316,9 @@ pk_session_tls_started(struct pk_session *s)
 }
 
 const uint8_t *
-pk_session_plan(const struct pk_session *s)
+pk_session_events(const struct pk_session *s)
 {
-	assert(s->question == PK_WANT_UPDATE);
-	return s->plan;
+	return s->events;
 }
 
 void

@@ -94,8 +94,7 @@ fake_update(struct pk_maildrop *head, const uint8_t *plan)
 	struct fake_maildrop *md = (struct fake_maildrop *)head;
 
 	assert_null(md->message);
-	if (md->count <= sizeof(md->plan))
-		memcpy(md->plan, plan, md->count);
+	memcpy(md->plan, plan, md->count);
 	md->updated++;
 	return md->left;
 }
@@ -151,7 +150,7 @@ run(struct dialogue *d, const uint8_t *in, size_t len)
 	uint8_t *out = guard_room(d->room);
 	uint8_t *scratch = guard_room(d->scratch);
 	struct pk_io io = {
-		guarded.data, len, out, d->room, scratch, d->scratch,
+		guarded.data, len, out, d->room, scratch, d->scratch, d->left,
 	};
 	size_t written;
 
@@ -170,6 +169,22 @@ run(struct dialogue *d, const uint8_t *in, size_t len)
 	return len - io.in_len;
 }
 
+/* DELE disposes; the reply to QUIT is asked for by the next run. */
+static void
+answer_update(struct dialogue *d)
+{
+	const uint8_t *events = pk_session_events(d->s);
+	uint8_t plan[sizeof(d->md.plan)] = { PK_KEEP };
+	uint32_t i;
+
+	assert_in_range(d->md.count, 0, sizeof(plan));
+	for (i = 0; i < d->md.count; i++)
+		if ((events[i] & PK_EVENT_DELE) != 0)
+			plan[i] = PK_DISPOSE;
+	d->updates++;
+	pk_session_updated(d->s, d->md.head.ops->update(&d->md.head, plan));
+}
+
 /* Answer what the last run wanted; false: the dialogue is over. */
 static bool
 answer(struct dialogue *d)
@@ -183,9 +198,7 @@ answer(struct dialogue *d)
 		pk_session_tls_started(d->s);
 		return true;
 	case PK_WANT_UPDATE:
-		d->updates++;
-		pk_session_updated(d->s, d->md.head.ops->update(&d->md.head,
-		    pk_session_plan(d->s)));
+		answer_update(d);
 		return true;
 	case PK_WANT_INPUT:
 	case PK_WANT_OUTPUT:
@@ -205,6 +218,9 @@ dialogue_send(struct dialogue *d, struct pk_span in)
 
 		in.data += taken;
 		in.len -= taken;
+		/* What this client has sent waits beyond what was given. */
+		if (pk_session_sent_pending(d->s))
+			pk_session_waiting(d->s, in.len - (n - taken));
 		/* What was sent in clear with STLS, but not read in time. */
 		if (d->want == PK_WANT_TLS)
 			in.len = 0;
@@ -212,6 +228,38 @@ dialogue_send(struct dialogue *d, struct pk_span in)
 }
 
 /* ---- the client --------------------------------------------------------- */
+
+void
+dialogue_drain(struct dialogue *d)
+{
+	d->left = d->out_len;
+}
+
+bool
+dialogue_events(const struct dialogue *d, const char *events)
+{
+	static const char letters[] = "dsct";
+	const uint8_t *p = pk_session_events(d->s);
+	char text[64] = "";
+	size_t len = 0, i, bit;
+
+	for (i = 0; i < d->md.count; i++) {
+		if (i > 0)
+			text[len++] = ' ';
+		for (bit = 0; bit < sizeof(letters) - 1; bit++)
+			if ((p[i] & 1 << bit) != 0)
+				text[len++] = letters[bit];
+		if ((p[i] & ~0xf) != 0)
+			text[len++] = '?';
+		if (p[i] == 0)
+			text[len++] = '-';
+		assert_true(len < sizeof(text) - 8);
+	}
+	text[len] = '\0';
+	if (strcmp(text, events) != 0)
+		print_error("events are \"%s\"\n", text);
+	return strcmp(text, events) == 0;
+}
 
 static bool
 is_match(const uint8_t *p, const uint8_t *end, const char *pattern)

@@ -53,6 +53,7 @@ struct dialogue {
 	size_t room;			/* room for output per run */
 	size_t scratch;
 	enum pk_login_result login;	/* what is answered */
+	uint64_t left;			/* as each run is told */
 
 	struct pk_session *s;
 	enum pk_want want;		/* of the last run */
@@ -82,6 +83,18 @@ void dialogue_send(struct dialogue *d, struct pk_span in);
  * octets up to the next CR.
  */
 void says(struct dialogue *d, const char *in, const char *pattern);
+
+/*
+ * All output has left when the next input is read.  (Until then d->left is what
+ * it was.)  Only for a session whose output all stands in d->out.
+ */
+void dialogue_drain(struct dialogue *d);
+
+/*
+ * Are these the events of the messages?  "d" DELE, "s" SENT, "c" CONFIRMED, "t"
+ * TOP_WHOLE, "-" none; a space between messages.
+ */
+bool dialogue_events(const struct dialogue *d, const char *events);
 
 /* What has been written since the last look matches pattern. */
 bool dialogue_matches(struct dialogue *d, const char *pattern);
