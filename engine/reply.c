@@ -239,6 +239,37 @@ write_message(struct pk_session *s, struct pk_io *io)
 	return true;
 }
 
+/* A TOP that asks for too much: -ERR, unless the whole body is short enough. */
+static bool
+write_look_ahead(struct pk_session *s, struct pk_io *io)
+{
+	const struct pk_maildrop_ops *ops = s->md->ops;
+	size_t len;
+
+	do {
+		/* Others have their turn before a long message goes on. */
+		if (s->share == 0)
+			return false;
+		if (ops->read(s->md, io->scratch, s->share, &len) != PK_OK) {
+			ops->close(s->md, false, 0);
+			pk_reply_say(io, "-ERR [SYS/TEMP] Message %" PRIu32
+			    " cannot be read now", s->msgno);
+			return true;
+		}
+		s->share -= len;
+		if (pk_top_take(&s->top, io->scratch, len) < len) {
+			ops->close(s->md, false, 0);
+			pk_reply_say(io, "-ERR TOP is limited to %" PRIu32
+			    " lines of the body", s->settings.top);
+			return true;
+		}
+	} while (len > 0);
+	ops->close(s->md, false, 0);
+	pk_top_begin(s, io);
+	/* Not whole, unless it could not be opened again. */
+	return s->reply == REPLY_LOOK_AHEAD;
+}
+
 static bool (*const writers[])(struct pk_session *, struct pk_io *) = {
 	[REPLY_GREETING] = write_greeting,
 	[REPLY_LOGIN] = write_login,
@@ -247,6 +278,7 @@ static bool (*const writers[])(struct pk_session *, struct pk_io *) = {
 	[REPLY_SCAN] = write_listing,
 	[REPLY_UNIQUE_IDS] = write_listing,
 	[REPLY_MESSAGE] = write_message,
+	[REPLY_LOOK_AHEAD] = write_look_ahead,
 };
 
 bool

@@ -45,7 +45,7 @@ pk_session_free(struct pk_session **sp)
 
 	if (s == NULL)
 		return;
-	if (s->reply == REPLY_MESSAGE)
+	if (s->reply == REPLY_MESSAGE || s->reply == REPLY_LOOK_AHEAD)
 		s->md->ops->close(s->md, false, 0);
 	free(s->downloads);
 	free(s->events);
@@ -255,6 +255,7 @@ pk_session_run(struct pk_session *s, struct pk_io *io)
 {
 	enum pk_want want;
 
+	s->share = io->scratch_len;
 	pk_confirm_run_begins(s, io);
 	want = run(s, io);
 	pk_confirm_run_ends(s, io);

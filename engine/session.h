@@ -137,6 +137,8 @@ void pk_session_free(struct pk_session **sp);
 /*
  * Execute commands from io->in and write replies to io->out, in order, until
  * the session wants something.  Input that it did not consume is given again.
+ * With PK_WANT_OUTPUT there may be nothing to send: a long message is looked
+ * through in pieces, so that the wrapper can serve others in between.
  * With PK_WANT_TLS all input is consumed: what a client sent in clear after
  * STLS is discarded (RFC 2595 section 4), and so must what was not yet read.
  */

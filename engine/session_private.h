@@ -37,6 +37,7 @@ enum reply {
 	REPLY_SCAN,		/* LIST */
 	REPLY_UNIQUE_IDS,	/* UIDL */
 	REPLY_MESSAGE,		/* RETR, TOP */
+	REPLY_LOOK_AHEAD,	/* TOP beyond the limit: does the body fit? */
 };
 
 /* A download that is not confirmed yet. */
@@ -94,6 +95,8 @@ struct pk_session {
 	uint32_t next;			/* message number, in a listing */
 	uint32_t msgno;			/* of RETR or TOP */
 	uint64_t announced;		/* octets, by RETR */
+	uint32_t lines;			/* as TOP asks for */
+	size_t share;			/* octets this run may still look ahead */
 	struct pk_stuffing stuffing;
 	struct pk_top top;
 	bool is_top;
@@ -135,6 +138,12 @@ void pk_sasl_response(struct pk_session *s, struct pk_span line,
 /* transaction.c */
 pk_handler pk_do_dele, pk_do_list, pk_do_retr, pk_do_rset, pk_do_stat,
     pk_do_top, pk_do_uidl;
+
+/*
+ * TOP of s->msgno, with s->lines of the body: the status line, and s->reply is
+ * set; or the line that refuses, and s->reply is as it was.
+ */
+void pk_top_begin(struct pk_session *s, struct pk_io *io);
 
 /* Begin TRANSACTION with md.  PK_ERR_NOMEM: nothing has changed. */
 enum pk_err pk_transaction_begin(struct pk_session *s,

@@ -149,24 +149,36 @@ pk_do_retr(struct pk_session *s, const struct pk_command *cmd,
 }
 
 void
-pk_do_top(struct pk_session *s, const struct pk_command *cmd,
-    struct pk_io *io)
+pk_top_begin(struct pk_session *s, struct pk_io *io)
 {
-	uint32_t lines;
-
-	s->msgno = message_number(s, cmd->arg[0], io);
-	if (s->msgno == 0)
-		return;
-	if (pk_command_number(cmd->arg[1], &lines) != PK_OK) {
-		pk_reply_say(io, "-ERR TOP takes a number of lines, 0 to %"
-		    PRIu32, UINT32_MAX);
-		return;
-	}
 	if (!open_message(s, io))
 		return;
 	s->is_top = true;
-	pk_top_init(&s->top, lines);
+	pk_top_init(&s->top, s->lines);
 	pk_reply_say(io, "+OK Top of message follows");
+}
+
+void
+pk_do_top(struct pk_session *s, const struct pk_command *cmd,
+    struct pk_io *io)
+{
+	if (s->settings.top == PK_TOP_DENY) {
+		pk_reply_say(io, "-ERR TOP is not permitted");
+		return;
+	}
+	s->msgno = message_number(s, cmd->arg[0], io);
+	if (s->msgno == 0)
+		return;
+	if (pk_command_number(cmd->arg[1], &s->lines) != PK_OK) {
+		pk_reply_say(io, "-ERR TOP takes a number of lines, 0 to %"
+		    PRIu32, UINT32_MAX);
+	} else if (s->lines <= s->settings.top) {
+		pk_top_begin(s, io);
+	} else if (open_message(s, io)) {
+		/* A shortened answer may lose mail: all of the body, or none. */
+		pk_top_init(&s->top, s->settings.top);
+		s->reply = REPLY_LOOK_AHEAD;
+	}
 }
 
 void

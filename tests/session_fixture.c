@@ -47,7 +47,7 @@ fake_open(struct pk_maildrop *head, uint32_t msgno)
 
 	assert_null(md->message);
 	assert_in_range(msgno, 1, md->count);
-	if (md->open_err != PK_OK)
+	if (md->open_err != PK_OK && md->opened >= md->opens_well)
 		return md->open_err;
 	md->message = &md->messages[msgno - 1];
 	md->position = 0;
@@ -62,6 +62,7 @@ fake_read(struct pk_maildrop *head, uint8_t *buf, size_t size, size_t *len_r)
 	size_t left = md->message->stored.len - md->position;
 
 	assert_true(size > 0);
+	md->reads++;
 	if (md->position >= md->read_fails_at)
 		return PK_ERR_IO;
 	if (size > left)
@@ -153,13 +154,14 @@ run(struct dialogue *d, const uint8_t *in, size_t len)
 		guarded.data, len, out, d->room, scratch, d->scratch, d->left,
 	};
 	size_t written;
+	unsigned reads = d->md.reads;
 
 	d->want = pk_session_run(d->s, &io);
 	written = (size_t)(io.out - out);
 	assert_int_equal(written, d->room - io.out_len);
 	assert_int_equal(io.in - guarded.data, len - io.in_len);
 	if (d->want == PK_WANT_OUTPUT)
-		assert_true(written > 0);
+		assert_true(written > 0 || d->md.reads > reads);
 	if (d->want == PK_WANT_INPUT || d->want == PK_WANT_TLS)
 		assert_int_equal(io.in_len, 0);
 	keep_output(d, out, written);
@@ -218,6 +220,7 @@ dialogue_send(struct dialogue *d, struct pk_span in)
 
 		in.data += taken;
 		in.len -= taken;
+		d->runs++;
 		/* What this client has sent waits beyond what was given. */
 		if (pk_session_sent_pending(d->s))
 			pk_session_waiting(d->s, in.len - (n - taken));

@@ -35,13 +35,14 @@ struct fake_maildrop {
 	uint32_t count;
 	/* What goes wrong. */
 	enum pk_err open_err;
+	unsigned opens_well;		/* so many times, before that */
 	size_t read_fails_at;		/* octet of a message; SIZE_MAX: none */
 	size_t read_max;		/* octets per read, at most */
 	uint32_t left;			/* update: what remains */
 	/* What has been done. */
 	const struct fake_message *message;	/* the open one */
 	size_t position;
-	unsigned opened, closed, closed_whole, updated;
+	unsigned opened, reads, closed, closed_whole, updated;
 	uint64_t sent;			/* as the last close was told */
 	uint8_t plan[16];		/* as update was told */
 };
@@ -57,7 +58,7 @@ struct dialogue {
 
 	struct pk_session *s;
 	enum pk_want want;		/* of the last run */
-	unsigned logins, tls_started, updates;
+	unsigned logins, tls_started, updates, runs;
 	enum pk_mechanism mech;		/* of the last login */
 	char user[PK_REPLY_MAX], secret[2 * PK_REPLY_MAX];
 	uint8_t out[1 << 20];		/* all that was ever written */

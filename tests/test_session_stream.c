@@ -107,18 +107,19 @@ static const struct {
 	{ "RETR 1\r\nTOP 3 0\r\nRETR 2\r\nSTA", false },
 	{ "T\r\nLIST\r\n", true },		/* its T begins no line */
 	{ "RETR 4\r\nTOP 2 1\r\nUID", false },
-	{ "L\r\nTOP 2 0\r\nXYZZ\r\n", false },
+	{ "L\r\nTOP 2 0\r\nTOP 1 2\r\nTOP 2 9\r\nXYZZ\r\n", false },
 	{ "DELE 2\r\nRETR 3\r\nNOOP\r\n", false },
 	{ "QUIT\r\n", false },
 };
 
-/* 1 and 2 are confirmed, 3 and 4 are not. */
+/* Like play(), with a limit for TOP: 1 and 2 are confirmed, 3 and 4 are not. */
 static void
 play_exchanges(struct dialogue *d)
 {
 	size_t i;
 
 	d->out_len = d->seen = d->left = 0;
+	d->settings.top = 1;
 	dialogue_log_in(d);
 	for (i = 0; i < sizeof(exchanges) / sizeof(exchanges[0]); i++) {
 		if (exchanges[i].drained)
