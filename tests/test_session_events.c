@@ -522,8 +522,8 @@ test_waiting_takes_any_number(void **state)
 }
 
 /*
- * There is no room for all of LIST, so NOOP is kept.  Its octets were read before
- * the last octet of RETR's reply had left, whatever has by now.
+ * There is no room for all of LIST, so NOOP is kept.  Its octets were read
+ * before the last octet of RETR's reply had left, whatever has by now.
  */
 static void
 test_kept_input_confirms_nothing_with_its_old_left(void **state)

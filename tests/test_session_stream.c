@@ -99,7 +99,7 @@ test_session_says_the_same_in_pieces_of_any_size(void **state)
 	}
 }
 
-/* After login: what is sent at a time, and whether it takes all that is there. */
+/* After login: what is sent at a time, and whether all replies had left. */
 static const struct {
 	const char *in;
 	bool drained;
