@@ -21,6 +21,7 @@ static const char *const result_names[PK_LOGIN_RESULTS] = {
 	[PK_LOGIN_TEMPORARY] = "temporary",
 	[PK_LOGIN_PERMANENT] = "permanent",
 	[PK_LOGIN_IN_USE] = "in-use",
+	[PK_LOGIN_TOO_EARLY] = "login-delay",
 };
 
 const char *

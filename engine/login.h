@@ -36,8 +36,9 @@ enum pk_login_result {
 	PK_LOGIN_TEMPORARY,	/* our system cannot tell now: [SYS/TEMP] */
 	PK_LOGIN_PERMANENT,	/* somebody must mend our system: [SYS/PERM] */
 	PK_LOGIN_IN_USE,	/* right secret, the maildrop is locked: [IN-USE] */
+	PK_LOGIN_TOO_EARLY,	/* right secret, too soon again: [LOGIN-DELAY] */
 };
-#define PK_LOGIN_RESULTS 8
+#define PK_LOGIN_RESULTS 9
 
 /* "ok", "credential", "expired"...: the word for logs. */
 const char *pk_login_result_name(enum pk_login_result result);

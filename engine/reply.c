@@ -122,7 +122,7 @@ write_listing(struct pk_session *s, struct pk_io *io)
 	for (; s->next <= s->count; s->next++) {
 		uint8_t *p = io->out;
 
-		if (s->plan[s->next - 1] != PK_KEEP)
+		if ((s->events[s->next - 1] & PK_EVENT_DELE) != 0)
 			continue;
 		if (io->out_len < LINE_ROOM)
 			return false;
@@ -158,17 +158,30 @@ message_failed(struct pk_session *s)
 	s->end = PK_END_READ;
 }
 
-static void
-message_sent(struct pk_session *s)
+/* Has TOP sent every line?  If it took all that was read, read on. */
+static bool
+top_is_whole(struct pk_session *s, const struct pk_io *io)
 {
-	bool whole = !s->is_top;
+	size_t len;
 
-	s->md->ops->close(s->md, whole, s->stuffing.octets);
+	return !s->cut && s->md->ops->read(s->md, io->scratch, 1, &len) ==
+	    PK_OK && len == 0;
+}
+
+static void
+message_sent(struct pk_session *s, const struct pk_io *io)
+{
 	s->totals.octets += s->stuffing.octets;
-	if (s->is_top)
+	if (s->is_top) {
 		s->totals.top++;
-	else
+		if (top_is_whole(s, io))
+			s->events[s->msgno - 1] |= PK_EVENT_TOP_WHOLE;
+	} else {
 		s->totals.retr++;
+		if (s->stuffing.octets == s->announced)
+			pk_confirm_sent(s, io);
+	}
+	s->md->ops->close(s->md, !s->is_top, s->stuffing.octets);
 }
 
 /* Convert the next octets of the message; PK_OK with body_done at its end. */
@@ -183,8 +196,10 @@ write_chunk(struct pk_session *s, struct pk_io *io, size_t size)
 	if (len == 0)
 		s->body_done = true;
 	if (s->is_top) {
-		len = pk_top_take(&s->top, io->scratch, len);
+		n = pk_top_take(&s->top, io->scratch, len);
+		s->cut = n < len;
 		s->body_done = s->body_done || s->top.done;
+		len = n;
 	}
 	n = pk_stuffing_convert(&s->stuffing, io->scratch, len, io->out);
 	io->out += n;
@@ -220,8 +235,39 @@ write_message(struct pk_session *s, struct pk_io *io)
 	io->out += len;
 	io->out_len -= len;
 	pk_reply_put(io, ".\r\n", 3);
-	message_sent(s);
+	message_sent(s, io);
 	return true;
+}
+
+/* A TOP that asks for too much: -ERR, unless the whole body is short enough. */
+static bool
+write_look_ahead(struct pk_session *s, struct pk_io *io)
+{
+	const struct pk_maildrop_ops *ops = s->md->ops;
+	size_t len;
+
+	do {
+		/* Others have their turn before a long message goes on. */
+		if (s->share == 0)
+			return false;
+		if (ops->read(s->md, io->scratch, s->share, &len) != PK_OK) {
+			ops->close(s->md, false, 0);
+			pk_reply_say(io, "-ERR [SYS/TEMP] Message %" PRIu32
+			    " cannot be read now", s->msgno);
+			return true;
+		}
+		s->share -= len;
+		if (pk_top_take(&s->top, io->scratch, len) < len) {
+			ops->close(s->md, false, 0);
+			pk_reply_say(io, "-ERR TOP is limited to %" PRIu32
+			    " lines of the body", s->settings.top);
+			return true;
+		}
+	} while (len > 0);
+	ops->close(s->md, false, 0);
+	pk_top_begin(s, io);
+	/* Not whole, unless it could not be opened again. */
+	return s->reply == REPLY_LOOK_AHEAD;
 }
 
 static bool (*const writers[])(struct pk_session *, struct pk_io *) = {
@@ -232,6 +278,7 @@ static bool (*const writers[])(struct pk_session *, struct pk_io *) = {
 	[REPLY_SCAN] = write_listing,
 	[REPLY_UNIQUE_IDS] = write_listing,
 	[REPLY_MESSAGE] = write_message,
+	[REPLY_LOOK_AHEAD] = write_look_ahead,
 };
 
 bool

@@ -45,9 +45,10 @@ pk_session_free(struct pk_session **sp)
 
 	if (s == NULL)
 		return;
-	if (s->reply == REPLY_MESSAGE && s->state == TRANSACTION)
+	if (s->reply == REPLY_MESSAGE || s->reply == REPLY_LOOK_AHEAD)
 		s->md->ops->close(s->md, false, 0);
-	free(s->plan);
+	free(s->downloads);
+	free(s->events);
 	OPENSSL_cleanse(s, sizeof(*s));
 	free(s);
 	*sp = NULL;
@@ -58,9 +59,20 @@ pk_session_free(struct pk_session **sp)
 static void
 do_capa(struct pk_session *s, const struct pk_command *cmd, struct pk_io *io)
 {
+	static const struct pk_capa_policy none = { .expire_days = -1 };
 	const struct pk_session_settings *set = &s->settings;
+	const struct pk_capa_policy *policy = set->capa != NULL ? set->capa :
+	    &none;
+	bool before = s->state == AUTHORIZATION;
 	struct pk_capa capa = {
-		.stls = set->stls && !set->tls && s->state == AUTHORIZATION,
+		.top = set->top != PK_TOP_DENY,
+		.expire_days = policy->expire_days,
+		.expire_user = before && policy->expire_varies,
+		.login_delay = policy->login_delay,
+		.login_delay_shown = policy->login_delay > 0 ||
+		    policy->login_delay_varies,
+		.login_delay_user = before && policy->login_delay_varies,
+		.stls = set->stls && !set->tls && before,
 		.passwords = set->passwords == PK_ALLOW_ALWAYS ||
 		    (set->passwords == PK_ALLOW_TLS && set->tls),
 		.implementation = set->implementation,
@@ -165,6 +177,8 @@ take_line(struct pk_session *s, struct pk_io *io)
 
 	if (s->line_ready || io->in_len == 0)
 		return s->line_ready;
+	if (s->line_len == 0 && !s->line_too_long)
+		pk_confirm_line(s, io);
 	lf = memchr(io->in, '\n', io->in_len);
 	len = lf != NULL ? (size_t)(lf - io->in) + 1 : io->in_len;
 	if (len > sizeof(s->line) - s->line_len)
@@ -206,8 +220,8 @@ execute_line(struct pk_session *s, struct pk_io *io)
 	s->line_ready = false;
 }
 
-enum pk_want
-pk_session_run(struct pk_session *s, struct pk_io *io)
+static enum pk_want
+run(struct pk_session *s, struct pk_io *io)
 {
 	for (;;) {
 		if (s->question != PK_WANT_INPUT)
@@ -234,6 +248,18 @@ pk_session_run(struct pk_session *s, struct pk_io *io)
 		io->in_len = 0;
 	}
 	return s->question;
+}
+
+enum pk_want
+pk_session_run(struct pk_session *s, struct pk_io *io)
+{
+	enum pk_want want;
+
+	s->share = io->scratch_len;
+	pk_confirm_run_begins(s, io);
+	want = run(s, io);
+	pk_confirm_run_ends(s, io);
+	return want;
 }
 
 /* ---- answers ------------------------------------------------------------ */
@@ -291,10 +317,9 @@ pk_session_tls_started(struct pk_session *s)
 }
 
 const uint8_t *
-pk_session_plan(const struct pk_session *s)
+pk_session_events(const struct pk_session *s)
 {
-	assert(s->question == PK_WANT_UPDATE);
-	return s->plan;
+	return s->events;
 }
 
 void
@@ -339,6 +364,9 @@ pk_login_refusal(enum pk_login_result result)
 		    "tell its administrator\r\n",
 		[PK_LOGIN_IN_USE] =
 		    "-ERR [IN-USE] Another session has the maildrop open\r\n",
+		[PK_LOGIN_TOO_EARLY] =
+		    "-ERR [LOGIN-DELAY] Too soon after the last login, "
+		    "try again later\r\n",
 	};
 
 	assert(result != PK_LOGIN_OK);

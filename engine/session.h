@@ -27,7 +27,22 @@
 
 struct pk_session;
 
-/* How a session begins; copied, but the strings must outlive the session. */
+/*
+ * What CAPA says of the policy (RFC 2449 sections 6.5 and 6.7).  Before login
+ * a value that varies with the user is shown with USER; after login it is the
+ * user's own.
+ */
+struct pk_capa_policy {
+	int64_t expire_days;		/* EXPIRE; -1: NEVER */
+	bool expire_varies;
+	uint32_t login_delay;		/* LOGIN-DELAY in seconds */
+	bool login_delay_varies;	/* LOGIN-DELAY 0 is then shown too */
+};
+
+/*
+ * How a session begins; copied, but the strings and *capa must outlive the
+ * session.
+ */
 struct pk_session_settings {
 	const char *host;		/* name in the greeting */
 	const char *implementation;	/* for CAPA; NULL: withheld */
@@ -41,6 +56,13 @@ struct pk_session_settings {
 	bool tls;			/* TLS is active from the first octet */
 	bool stls;			/* STLS can be had */
 	unsigned max_failures;		/* logins refused before closing; 0: any */
+	/*
+	 * Lines of the body that TOP may ask for, or PK_TOP_*: mind that 0 is
+	 * PK_TOP_HEADERS.  A TOP that asks for more is answered only where the
+	 * whole body has no more lines, and else refused.
+	 */
+	uint32_t top;
+	const struct pk_capa_policy *capa;	/* NULL: EXPIRE NEVER alone */
 };
 
 /* The octets of one call; run() moves the pointers and lowers the lengths. */
@@ -51,6 +73,13 @@ struct pk_io {
 	size_t out_len;		/* at least PK_REPLY_MAX to make progress */
 	uint8_t *scratch;	/* for reading messages; contents not kept */
 	size_t scratch_len;	/* larger than 0 if a maildrop is open */
+	/*
+	 * Octets of output, of all that this session object has written, that
+	 * had left every queue that the wrapper can see when in was read: one
+	 * value for all of in, and for input given again that of the time when
+	 * it was read.  Too small a value is safe, 0 always is.
+	 */
+	uint64_t left;
 };
 
 enum pk_want {
@@ -58,7 +87,7 @@ enum pk_want {
 	PK_WANT_OUTPUT,		/* send what is written and come with room */
 	PK_WANT_LOGIN,		/* answer with _login_ok() or _login_failed() */
 	PK_WANT_TLS,		/* send all, start TLS, _tls_started() */
-	PK_WANT_UPDATE,		/* QUIT: carry out the plan, then _updated() */
+	PK_WANT_UPDATE,		/* QUIT: decide by _events(), then _updated() */
 	PK_WANT_CLOSE,		/* send all, then close the connection */
 };
 
@@ -69,6 +98,14 @@ enum pk_end {
 	PK_END_UPDATE_FAILED,	/* QUIT, but not all could be removed */
 	PK_END_FAILURES,	/* too many refused logins */
 	PK_END_READ,		/* a message could not be read to its end */
+};
+
+/* What happened to a message in a session: bits. */
+enum pk_event {
+	PK_EVENT_DELE = 1 << 0,		/* marked, and no RSET since */
+	PK_EVENT_SENT = 1 << 1,		/* RETR wrote all octets announced */
+	PK_EVENT_CONFIRMED = 1 << 2,	/* that download is confirmed */
+	PK_EVENT_TOP_WHOLE = 1 << 3,	/* TOP wrote every line of the body */
 };
 
 /* What a session did, for the log. */
@@ -100,6 +137,8 @@ void pk_session_free(struct pk_session **sp);
 /*
  * Execute commands from io->in and write replies to io->out, in order, until
  * the session wants something.  Input that it did not consume is given again.
+ * With PK_WANT_OUTPUT there may be nothing to send: a long message is looked
+ * through in pieces, so that the wrapper can serve others in between.
  * With PK_WANT_TLS all input is consumed: what a client sent in clear after
  * STLS is discarded (RFC 2595 section 4), and so must what was not yet read.
  */
@@ -122,10 +161,34 @@ enum pk_err pk_session_login_ok(struct pk_session *s, struct pk_maildrop *md)
 /* Answer PK_WANT_TLS: the handshake is done; what was typed before is forgotten. */
 void pk_session_tls_started(struct pk_session *s);
 
-/* After PK_WANT_UPDATE: an enum pk_verdict for each message, for md's update. */
-const uint8_t *pk_session_plan(const struct pk_session *s);
+/*
+ * The events of each message, as bits of enum pk_event: of message msgno at
+ * [msgno - 1].  Valid until _free(), in the UPDATE state and after a connection
+ * was lost as well; NULL before TRANSACTION.
+ */
+const uint8_t *pk_session_events(const struct pk_session *s);
 
-/* Answer PK_WANT_UPDATE: so many messages to be removed are still there. */
+/*
+ * Confirmed downloads.  A download (PK_EVENT_SENT) is confirmed by a later
+ * line of the client, of whatever kind, whose first octet was read when the
+ * last octet of the reply had left (struct pk_io), and which cannot have been
+ * on its way here before.  So the session must know what input there was at
+ * the end of that reply: after every run, if _sent_pending(), the wrapper asks
+ * how many octets wait in the receive queue, beyond those given to run(), and
+ * calls _waiting() with that number, 0 too.  Downloads are not confirmed before
+ * that call: where the wrapper cannot tell now, it leaves the call out, and the
+ * next one will do for them as well.
+ */
+bool pk_session_sent_pending(const struct pk_session *s);
+void pk_session_waiting(struct pk_session *s, uint64_t octets);
+
+/* Is any download not confirmed yet, so that left of struct pk_io matters? */
+bool pk_session_awaits(const struct pk_session *s);
+
+/*
+ * Answer PK_WANT_UPDATE, at once or later: so many messages to be removed are
+ * still there.
+ */
 void pk_session_updated(struct pk_session *s, uint32_t left);
 
 /* Totals so far, and why the session ended by itself. */

@@ -37,6 +37,14 @@ enum reply {
 	REPLY_SCAN,		/* LIST */
 	REPLY_UNIQUE_IDS,	/* UIDL */
 	REPLY_MESSAGE,		/* RETR, TOP */
+	REPLY_LOOK_AHEAD,	/* TOP beyond the limit: does the body fit? */
+};
+
+/* A download that is not confirmed yet. */
+struct download {
+	uint32_t msgno;
+	uint64_t end_at;	/* octets of output up to the end of its reply */
+	uint64_t horizon;	/* the input octet from which a line confirms */
 };
 
 struct pk_session {
@@ -61,20 +69,39 @@ struct pk_session {
 
 	/* TRANSACTION */
 	struct pk_maildrop *md;
-	uint8_t *plan;			/* an enum pk_verdict for each message */
+	uint8_t *events;		/* bits of enum pk_event, per message */
 	uint32_t count;			/* messages, marked ones too */
 	uint32_t kept;			/* messages not marked */
 	uint64_t kept_octets;
 	uint32_t left;			/* what UPDATE could not remove */
 	struct pk_session_totals totals;
 
+	/*
+	 * Octets in all: taken and written before this run, and at its end if
+	 * it uses up io->in and io->out.
+	 */
+	uint64_t in_total, out_total;
+	uint64_t in_end, out_end;
+	uint64_t in_given;		/* ever given: taken, or to come again */
+
+	/* Each message once at most, in the order of the replies. */
+	struct download *downloads;
+	size_t download_room, download_count;
+	size_t settled;			/* those that _waiting() has seen */
+	size_t confirmed;		/* the first ones, which are done with */
+
 	/* The reply being written. */
 	enum reply reply;
 	uint32_t next;			/* message number, in a listing */
+	uint32_t msgno;			/* of RETR or TOP */
+	uint64_t announced;		/* octets, by RETR */
+	uint32_t lines;			/* as TOP asks for */
+	size_t share;			/* octets this run may still look ahead */
 	struct pk_stuffing stuffing;
 	struct pk_top top;
 	bool is_top;
 	bool body_done;
+	bool cut;			/* octets after the last line wanted */
 };
 
 /* ---- reply.c: everything that is written -------------------------------- */
@@ -112,8 +139,26 @@ void pk_sasl_response(struct pk_session *s, struct pk_span line,
 pk_handler pk_do_dele, pk_do_list, pk_do_retr, pk_do_rset, pk_do_stat,
     pk_do_top, pk_do_uidl;
 
+/*
+ * TOP of s->msgno, with s->lines of the body: the status line, and s->reply is
+ * set; or the line that refuses, and s->reply is as it was.
+ */
+void pk_top_begin(struct pk_session *s, struct pk_io *io);
+
 /* Begin TRANSACTION with md.  PK_ERR_NOMEM: nothing has changed. */
 enum pk_err pk_transaction_begin(struct pk_session *s,
     struct pk_maildrop *md) PK_WARN_UNUSED;
+
+/* ---- confirm.c: octets counted, downloads confirmed --------------------- */
+
+/* Before and after anything is taken from io->in or written to io->out. */
+void pk_confirm_run_begins(struct pk_session *s, const struct pk_io *io);
+void pk_confirm_run_ends(struct pk_session *s, const struct pk_io *io);
+
+/* RETR of s->msgno has written its last octet, and all that it announced. */
+void pk_confirm_sent(struct pk_session *s, const struct pk_io *io);
+
+/* The next octet of io->in, which is there, begins a line. */
+void pk_confirm_line(struct pk_session *s, const struct pk_io *io);
 
 #endif

@@ -12,13 +12,13 @@ enum pk_err
 pk_transaction_begin(struct pk_session *s, struct pk_maildrop *md)
 {
 	uint32_t count = md->ops->count(md), msgno;
-	uint8_t *plan = calloc(count > 0 ? count : 1, 1);
+	uint8_t *events = calloc(count > 0 ? count : 1, 1);
 	struct pk_message_info info;
 
-	if (plan == NULL)
+	if (events == NULL)
 		return PK_ERR_NOMEM;
 	s->md = md;
-	s->plan = plan;
+	s->events = events;
 	s->count = s->kept = count;
 	s->kept_octets = 0;
 	for (msgno = 1; msgno <= count; msgno++) {
@@ -50,7 +50,7 @@ message_number(const struct pk_session *s, struct pk_span arg,
 		    PRIu32, s->count);
 		return 0;
 	}
-	if (s->plan[msgno - 1] != PK_KEEP) {
+	if ((s->events[msgno - 1] & PK_EVENT_DELE) != 0) {
 		pk_reply_say(io, "-ERR Message %" PRIu32 " is deleted", msgno);
 		return 0;
 	}
@@ -107,16 +107,16 @@ pk_do_uidl(struct pk_session *s, const struct pk_command *cmd,
 	    info.uid);
 }
 
-/* Open msgno for RETR or TOP; false after refusing. */
+/* Open s->msgno for RETR or TOP; false after refusing. */
 static bool
-open_message(struct pk_session *s, uint32_t msgno, struct pk_io *io)
+open_message(struct pk_session *s, struct pk_io *io)
 {
-	switch (s->md->ops->open(s->md, msgno)) {
+	switch (s->md->ops->open(s->md, s->msgno)) {
 	case PK_OK:
 		break;
 	case PK_ERR_NOTFOUND:
 		pk_reply_say(io, "-ERR Message %" PRIu32
-		    " was removed by another program", msgno);
+		    " was removed by another program", s->msgno);
 		return false;
 	case PK_ERR_NOMEM:
 	case PK_ERR_LIMIT:
@@ -124,7 +124,7 @@ open_message(struct pk_session *s, uint32_t msgno, struct pk_io *io)
 	case PK_ERR_CRYPTO:
 	case PK_ERR_IO:
 		pk_reply_say(io, "-ERR [SYS/TEMP] Message %" PRIu32
-		    " cannot be opened now", msgno);
+		    " cannot be opened now", s->msgno);
 		return false;
 	}
 	pk_stuffing_init(&s->stuffing);
@@ -137,34 +137,48 @@ void
 pk_do_retr(struct pk_session *s, const struct pk_command *cmd,
     struct pk_io *io)
 {
-	uint32_t msgno = message_number(s, cmd->arg[0], io);
 	struct pk_message_info info;
 
-	if (msgno == 0 || !open_message(s, msgno, io))
+	s->msgno = message_number(s, cmd->arg[0], io);
+	if (s->msgno == 0 || !open_message(s, io))
 		return;
 	s->is_top = false;
-	s->md->ops->info(s->md, msgno, &info);
+	s->md->ops->info(s->md, s->msgno, &info);
+	s->announced = info.octets;
 	pk_reply_say(io, "+OK %" PRIu64 " octets", info.octets);
+}
+
+void
+pk_top_begin(struct pk_session *s, struct pk_io *io)
+{
+	if (!open_message(s, io))
+		return;
+	s->is_top = true;
+	pk_top_init(&s->top, s->lines);
+	pk_reply_say(io, "+OK Top of message follows");
 }
 
 void
 pk_do_top(struct pk_session *s, const struct pk_command *cmd,
     struct pk_io *io)
 {
-	uint32_t lines, msgno = message_number(s, cmd->arg[0], io);
-
-	if (msgno == 0)
-		return;
-	if (pk_command_number(cmd->arg[1], &lines) != PK_OK) {
-		pk_reply_say(io, "-ERR TOP takes a number of lines, 0 to %"
-		    PRIu32, UINT32_MAX);
+	if (s->settings.top == PK_TOP_DENY) {
+		pk_reply_say(io, "-ERR TOP is not permitted");
 		return;
 	}
-	if (!open_message(s, msgno, io))
+	s->msgno = message_number(s, cmd->arg[0], io);
+	if (s->msgno == 0)
 		return;
-	s->is_top = true;
-	pk_top_init(&s->top, lines);
-	pk_reply_say(io, "+OK Top of message follows");
+	if (pk_command_number(cmd->arg[1], &s->lines) != PK_OK) {
+		pk_reply_say(io, "-ERR TOP takes a number of lines, 0 to %"
+		    PRIu32, UINT32_MAX);
+	} else if (s->lines <= s->settings.top) {
+		pk_top_begin(s, io);
+	} else if (open_message(s, io)) {
+		/* A shortened answer may lose mail: all of the body, or none. */
+		pk_top_init(&s->top, s->settings.top);
+		s->reply = REPLY_LOOK_AHEAD;
+	}
 }
 
 void
@@ -177,7 +191,7 @@ pk_do_dele(struct pk_session *s, const struct pk_command *cmd,
 	if (msgno == 0)
 		return;
 	s->md->ops->info(s->md, msgno, &info);
-	s->plan[msgno - 1] = PK_DISPOSE;
+	s->events[msgno - 1] |= PK_EVENT_DELE;
 	s->kept--;
 	s->kept_octets -= info.octets;
 	s->totals.dele++;
@@ -193,10 +207,10 @@ pk_do_rset(struct pk_session *s, const struct pk_command *cmd,
 
 	(void)cmd;
 	for (msgno = 1; msgno <= s->count; msgno++) {
-		if (s->plan[msgno - 1] == PK_KEEP)
+		if ((s->events[msgno - 1] & PK_EVENT_DELE) == 0)
 			continue;
 		s->md->ops->info(s->md, msgno, &info);
-		s->plan[msgno - 1] = PK_KEEP;
+		s->events[msgno - 1] &= (uint8_t)~PK_EVENT_DELE;
 		s->kept++;
 		s->kept_octets += info.octets;
 	}

@@ -231,6 +231,7 @@ pk_conn_verdict(struct conn *c, enum pk_login_result result)
 	case PK_LOGIN_TEMPORARY:
 	case PK_LOGIN_PERMANENT:
 	case PK_LOGIN_IN_USE:
+	case PK_LOGIN_TOO_EARLY:
 		break;
 	}
 	if (delay == 0) {
@@ -470,6 +471,7 @@ conn_new_session(struct conn *c, const struct pk_listen *l)
 		.tls = l->tls == PK_LISTEN_IMPLICIT,
 		.stls = l->tls == PK_LISTEN_STARTTLS,
 		.max_failures = pk_net.settings->max_failures,
+		.top = PK_TOP_ALLOW,
 	};
 
 	if (apop_can_be_used(l)) {

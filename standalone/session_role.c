@@ -143,11 +143,32 @@ end_of(const struct client *c)
 
 /* ---- serving ---------------------------------------------------------------------- */
 
+/* What DELE marked is disposed of.  Returns how many messages are left. */
+static uint32_t
+update(const struct client *c)
+{
+	const uint8_t *events = pk_session_events(c->session);
+	uint8_t *plan = calloc((size_t)c->messages + 1, 1);
+	struct pk_session_totals t;
+	uint32_t i, left;
+
+	if (plan == NULL) {
+		pk_session_totals(c->session, &t);
+		return t.dele;
+	}
+	for (i = 0; i < c->messages; i++)
+		if ((events[i] & PK_EVENT_DELE) != 0)
+			plan[i] = PK_DISPOSE;
+	left = c->md->ops->update(c->md, plan);
+	free(plan);
+	return left;
+}
+
 /* The reply to QUIT is written after this, with the lock released. */
 static void
 client_update(struct client *c)
 {
-	c->left = c->md->ops->update(c->md, pk_session_plan(c->session));
+	c->left = update(c);
 	close_maildrop(c);
 	pk_session_updated(c->session, c->left);
 }
@@ -324,6 +345,7 @@ client_new(const struct pk_msg_open *m, struct pk_maildrop *md, int fd)
 		.implementation = PACKAGE_NAME,
 		.passwords = role.settings->passwords,
 		.tls = m->tls != 0,
+		.top = PK_TOP_ALLOW,
 	};
 	struct client *c = calloc(1, sizeof(*c));
 

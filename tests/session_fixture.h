@@ -35,13 +35,14 @@ struct fake_maildrop {
 	uint32_t count;
 	/* What goes wrong. */
 	enum pk_err open_err;
+	unsigned opens_well;		/* so many times, before that */
 	size_t read_fails_at;		/* octet of a message; SIZE_MAX: none */
 	size_t read_max;		/* octets per read, at most */
 	uint32_t left;			/* update: what remains */
 	/* What has been done. */
 	const struct fake_message *message;	/* the open one */
 	size_t position;
-	unsigned opened, closed, closed_whole, updated;
+	unsigned opened, reads, closed, closed_whole, updated;
 	uint64_t sent;			/* as the last close was told */
 	uint8_t plan[16];		/* as update was told */
 };
@@ -53,10 +54,11 @@ struct dialogue {
 	size_t room;			/* room for output per run */
 	size_t scratch;
 	enum pk_login_result login;	/* what is answered */
+	uint64_t left;			/* as each run is told */
 
 	struct pk_session *s;
 	enum pk_want want;		/* of the last run */
-	unsigned logins, tls_started, updates;
+	unsigned logins, tls_started, updates, runs;
 	enum pk_mechanism mech;		/* of the last login */
 	char user[PK_REPLY_MAX], secret[2 * PK_REPLY_MAX];
 	uint8_t out[1 << 20];		/* all that was ever written */
@@ -82,6 +84,18 @@ void dialogue_send(struct dialogue *d, struct pk_span in);
  * octets up to the next CR.
  */
 void says(struct dialogue *d, const char *in, const char *pattern);
+
+/*
+ * All output has left when the next input is read.  (Until then d->left is what
+ * it was.)  Only for a session whose output all stands in d->out.
+ */
+void dialogue_drain(struct dialogue *d);
+
+/*
+ * Are these the events of the messages?  "d" DELE, "s" SENT, "c" CONFIRMED, "t"
+ * TOP_WHOLE, "-" none; a space between messages.
+ */
+bool dialogue_events(const struct dialogue *d, const char *events);
 
 /* What has been written since the last look matches pattern. */
 bool dialogue_matches(struct dialogue *d, const char *pattern);

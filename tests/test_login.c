@@ -21,7 +21,7 @@ test_login_names_each_result(void **state)
 {
 	static const char *const names[PK_LOGIN_RESULTS] = {
 		"ok", "credential", "expired", "new-password", "denied",
-		"temporary", "permanent", "in-use",
+		"temporary", "permanent", "in-use", "login-delay",
 	};
 	unsigned i;
 

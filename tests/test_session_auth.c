@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/command.h"
@@ -123,6 +124,83 @@ test_capa_lists_no_stls_inside_tls(void **state)
 	dialogue_begin(d);
 	says(d, "CAPA\r\n", CAPA_HEAD ".\r\n");
 	says(d, "STLS\r\n", "-ERR*\r\n");
+}
+
+/* What CAPA says of the policy before and after login. */
+static const struct {
+	const char *name;
+	struct pk_capa_policy policy;
+	const char *before, *after;
+} policies[] = {
+	{ "zero", { 0, false, 0, false }, "EXPIRE 0\r\n", "EXPIRE 0\r\n" },
+	{ "never", { -1, false, 0, false }, "EXPIRE NEVER\r\n",
+	    "EXPIRE NEVER\r\n" },
+	{ "expire", { 30, true, 0, false }, "EXPIRE 30 USER\r\n",
+	    "EXPIRE 30\r\n" },
+	{ "delay", { -1, false, 60, false },
+	    "EXPIRE NEVER\r\nLOGIN-DELAY 60\r\n",
+	    "EXPIRE NEVER\r\nLOGIN-DELAY 60\r\n" },
+	{ "both vary", { 7, true, 900, true },
+	    "EXPIRE 7 USER\r\nLOGIN-DELAY 900 USER\r\n",
+	    "EXPIRE 7\r\nLOGIN-DELAY 900\r\n" },
+	{ "a delay of others", { 7, false, 0, true },
+	    "EXPIRE 7\r\nLOGIN-DELAY 0 USER\r\n",
+	    "EXPIRE 7\r\nLOGIN-DELAY 0\r\n" },
+};
+
+#define POLICY_HEAD \
+	"+OK*\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+
+static bool
+lists(struct dialogue *d, const char *policy)
+{
+	char pattern[PK_REPLY_MAX];
+
+	(void)snprintf(pattern, sizeof(pattern), POLICY_HEAD "%sUSER\r\n"
+	    "SASL PLAIN LOGIN\r\n.\r\n", policy);
+	dialogue_send(d, span_of("CAPA\r\n"));
+	return dialogue_matches(d, pattern);
+}
+
+static void
+test_capa_tells_the_policy_with_user_before_login_only(void **state)
+{
+	struct dialogue *d = *state;
+	size_t i;
+
+	d->settings.stls = false;
+	d->settings.implementation = NULL;
+	for (i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		d->settings.capa = &policies[i].policy;
+		dialogue_begin(d);
+		expect(policies[i].name, lists(d, policies[i].before));
+		says(d, LOGIN, LOGGED_IN);
+		expect(policies[i].name, lists(d, policies[i].after));
+		pk_session_free(&d->s);
+	}
+}
+
+static void
+test_capa_lists_top_unless_it_is_denied(void **state)
+{
+	static const uint32_t tops[] = {
+		PK_TOP_ALLOW, PK_TOP_HEADERS, 5, PK_TOP_DENY - 1, PK_TOP_DENY,
+	};
+	struct dialogue *d = *state;
+	size_t i;
+
+	d->settings.stls = false;
+	d->settings.implementation = NULL;
+	d->settings.passwords = PK_ALLOW_NEVER;
+	for (i = 0; i < sizeof(tops) / sizeof(tops[0]); i++) {
+		d->settings.top = tops[i];
+		dialogue_begin(d);
+		says(d, "CAPA\r\n", tops[i] == PK_TOP_DENY ?
+		    "+OK*\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
+		    "PIPELINING\r\nEXPIRE NEVER\r\n.\r\n" :
+		    CAPA_HEAD ".\r\n");
+		pk_session_free(&d->s);
+	}
 }
 
 /* ---- states ------------------------------------------------------------- */
@@ -297,7 +375,7 @@ test_session_says_why_a_login_failed(void **state)
 {
 	static const char *const codes[PK_LOGIN_RESULTS] = {
 		NULL, "[AUTH]", "[AUTH]", "[AUTH]", "[AUTH]", "[SYS/TEMP]",
-		"[SYS/PERM]", "[IN-USE]",
+		"[SYS/PERM]", "[IN-USE]", "[LOGIN-DELAY]",
 	};
 	struct dialogue *d = *state;
 	unsigned i;
@@ -560,6 +638,8 @@ main(void)
 		TEST(test_capa_hides_passwords_until_tls),
 		TEST(test_capa_lists_no_stls_where_it_is_not_to_be_had),
 		TEST(test_capa_lists_no_stls_inside_tls),
+		TEST(test_capa_tells_the_policy_with_user_before_login_only),
+		TEST(test_capa_lists_top_unless_it_is_denied),
 		TEST(test_session_refuses_other_states_commands_before_login),
 		TEST(test_session_refuses_malformed_commands_before_login),
 		TEST(test_session_quits_without_update_before_login),

@@ -47,6 +47,7 @@ play(struct dialogue *d, size_t len)
 struct whole {
 	uint8_t out[16384];
 	size_t len;
+	uint8_t events[FAKE_COUNT];
 };
 
 static void
@@ -58,6 +59,7 @@ play_whole(struct dialogue *d, struct whole *whole)
 	assert_true(d->out_len <= sizeof(whole->out));
 	whole->len = d->out_len;
 	memcpy(whole->out, d->out, d->out_len);
+	memcpy(whole->events, pk_session_events(d->s), FAKE_COUNT);
 }
 
 static const struct {
@@ -91,7 +93,58 @@ test_session_says_the_same_in_pieces_of_any_size(void **state)
 		play(d, sizeof(transcript) - 1);
 		assert_int_equal(d->out_len, whole.len);
 		assert_memory_equal(d->out, whole.out, whole.len);
+		assert_memory_equal(pk_session_events(d->s), whole.events,
+		    FAKE_COUNT);
 		assert_int_equal(d->updates, 1);
+	}
+}
+
+/* After login: what is sent at a time, and whether all replies had left. */
+static const struct {
+	const char *in;
+	bool drained;
+} exchanges[] = {
+	{ "RETR 1\r\nTOP 3 0\r\nRETR 2\r\nSTA", false },
+	{ "T\r\nLIST\r\n", true },		/* its T begins no line */
+	{ "RETR 4\r\nTOP 2 1\r\nUID", false },
+	{ "L\r\nTOP 2 0\r\nTOP 1 2\r\nTOP 2 9\r\nXYZZ\r\n", false },
+	{ "DELE 2\r\nRETR 3\r\nNOOP\r\n", false },
+	{ "QUIT\r\n", false },
+};
+
+/* Like play(), with a limit for TOP: 1 and 2 are confirmed, 3 and 4 are not. */
+static void
+play_exchanges(struct dialogue *d)
+{
+	size_t i;
+
+	d->out_len = d->seen = d->left = 0;
+	d->settings.top = 1;
+	dialogue_log_in(d);
+	for (i = 0; i < sizeof(exchanges) / sizeof(exchanges[0]); i++) {
+		if (exchanges[i].drained)
+			dialogue_drain(d);
+		dialogue_send(d, span_of(exchanges[i].in));
+	}
+	assert_true(dialogue_events(d, "sc dsct st s"));
+	pk_session_free(&d->s);
+}
+
+static void
+test_session_tells_the_same_events_in_pieces_of_any_size(void **state)
+{
+	struct dialogue *d = *state;
+	size_t i, len;
+
+	play_exchanges(d);
+	len = d->out_len;
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		d->step = sizes[i].step;
+		d->room = sizes[i].room;
+		d->scratch = sizes[i].scratch;
+		d->md.read_max = sizes[i].read_max;
+		play_exchanges(d);
+		assert_int_equal(d->out_len, len);
 	}
 }
 
@@ -115,7 +168,22 @@ test_session_updates_only_when_quit_is_whole(void **state)
 	}
 }
 
-/* DELE stands three times in the transcript; a flipped bit adds none. */
+static bool
+has_confirmed(const struct dialogue *d)
+{
+	const uint8_t *events = pk_session_events(d->s);
+	uint32_t i;
+
+	for (i = 0; events != NULL && i < FAKE_COUNT; i++)
+		if ((events[i] & PK_EVENT_CONFIRMED) != 0)
+			return true;
+	return false;
+}
+
+/*
+ * DELE stands three times in the transcript; a flipped bit adds none.  No
+ * octet of output has left, as far as the session knows: nothing is confirmed.
+ */
 static void
 test_session_survives_any_flipped_bit(void **state)
 {
@@ -134,6 +202,7 @@ test_session_survives_any_flipped_bit(void **state)
 		    sizeof(in) - clear_len() });
 		pk_session_totals(d->s, &totals);
 		assert_in_range(totals.dele, 0, 3);
+		assert_false(has_confirmed(d));
 		pk_session_free(&d->s);
 	}
 }
@@ -227,7 +296,7 @@ test_session_closes_a_message_that_is_being_sent(void **state)
 	uint8_t out[PK_REPLY_MAX + 100], scratch[64];
 	struct pk_io io = {
 		(const uint8_t *)"RETR 1\r\n", 8, out, sizeof(out), scratch,
-		sizeof(scratch),
+		sizeof(scratch), 0,
 	};
 
 	make_big(big);
@@ -318,7 +387,7 @@ test_session_consumes_nothing_while_a_question_is_open(void **state)
 	uint8_t out[2 * PK_REPLY_MAX];
 	struct pk_io io = {
 		(const uint8_t *)LOGIN "STAT\r\n", sizeof(LOGIN "STAT\r\n") - 1,
-		out, sizeof(out), NULL, 0,
+		out, sizeof(out), NULL, 0, 0,
 	};
 	size_t room;
 
@@ -339,7 +408,7 @@ test_session_discards_all_input_until_tls_has_started(void **state)
 	uint8_t out[PK_REPLY_MAX];
 	struct pk_io io = {
 		(const uint8_t *)"STLS\r\nUSER eve\r\n", 16, out, sizeof(out),
-		NULL, 0,
+		NULL, 0, 0,
 	};
 
 	dialogue_begin(d);
@@ -361,7 +430,7 @@ test_session_writes_nothing_without_room_for_a_reply(void **state)
 	struct dialogue *d = *state;
 	uint8_t out[PK_REPLY_MAX];
 	struct pk_io io = {
-		(const uint8_t *)"STAT\r\n", 6, out, sizeof(out) - 1, NULL, 0,
+		(const uint8_t *)"STAT\r\n", 6, out, sizeof(out) - 1, NULL, 0, 0,
 	};
 
 	d->s = pk_session_new(&d->settings);
@@ -500,6 +569,26 @@ test_session_answers_each_line_of_garbage_once(void **state)
 
 /* ---- no memory ---------------------------------------------------------- */
 
+/* A download that cannot be remembered is not confirmed, and that is all. */
+static void
+test_session_serves_without_memory_for_downloads(void **state)
+{
+	struct dialogue *d = *state;
+
+	dialogue_log_in(d);
+	alloc_arm(0);
+	says(d, "RETR 3\r\n", "+OK*\r\n.\r\n");
+	assert_int_equal(alloc_count(), 1);
+	alloc_arm(-1);
+	assert_false(pk_session_awaits(d->s));
+	assert_false(pk_session_sent_pending(d->s));
+	dialogue_drain(d);
+	dialogue_send(d, span_of("RETR 3\r\nRETR 4\r\n"));
+	dialogue_drain(d);
+	dialogue_send(d, span_of("NOOP\r\n"));
+	assert_true(dialogue_events(d, "- - s sc"));
+}
+
 static void
 test_session_survives_each_failing_allocation(void **state)
 {
@@ -509,7 +598,7 @@ test_session_survives_each_failing_allocation(void **state)
 	alloc_arm(-1);
 	play(d, sizeof(transcript) - 1);
 	total = alloc_count();
-	assert_int_equal(total, 2);
+	assert_int_equal(total, 3);
 	pk_session_free(&d->s);
 	alloc_arm(0);
 	assert_null(pk_session_new(&d->settings));
@@ -518,7 +607,10 @@ test_session_survives_each_failing_allocation(void **state)
 		assert_null(pk_session_new_transaction(&d->settings,
 		    &d->md.head));
 	}
+	alloc_arm(2);
+	play(d, sizeof(transcript) - 1);
 	alloc_arm(-1);
+	assert_int_equal(d->want, PK_WANT_CLOSE);
 }
 
 static void
@@ -549,6 +641,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_session_says_the_same_in_pieces_of_any_size),
+		TEST(test_session_tells_the_same_events_in_pieces_of_any_size),
 		TEST(test_session_updates_only_when_quit_is_whole),
 		TEST(test_session_survives_any_flipped_bit),
 		TEST(test_retr_sends_a_large_message_through_any_room),
@@ -565,6 +658,7 @@ main(void)
 		TEST(test_session_answers_a_line_with_nul_once),
 		TEST(test_session_answers_each_line_of_garbage_once),
 		TEST(test_session_survives_each_failing_allocation),
+		TEST(test_session_serves_without_memory_for_downloads),
 		TEST(test_session_refuses_a_login_without_memory),
 		cmocka_unit_test(test_session_free_takes_nothing),
 	};

@@ -310,12 +310,13 @@ test_top_does_not_read_what_it_does_not_send(void **state)
 	d->md.read_fails_at = 12;
 	says(d, "TOP 1 1\r\n", "+OK*\r\nS: a\r\n\r\n..dot\r\n.\r\n");
 	assert_int_equal(d->want, PK_WANT_INPUT);
+	assert_true(dialogue_events(d, "- - - -"));
 }
 
 /* ---- QUIT --------------------------------------------------------------- */
 
 static void
-test_quit_carries_out_the_plan(void **state)
+test_quit_disposes_of_what_is_marked(void **state)
 {
 	struct dialogue *d = *state;
 	struct pk_session_totals totals;
@@ -398,7 +399,7 @@ main(void)
 		TEST(test_retr_ends_the_session_when_reading_fails),
 		TEST(test_top_ends_the_session_when_reading_fails),
 		TEST(test_top_does_not_read_what_it_does_not_send),
-		TEST(test_quit_carries_out_the_plan),
+		TEST(test_quit_disposes_of_what_is_marked),
 		TEST(test_quit_tells_what_was_not_removed),
 		TEST(test_session_ends_without_update_unless_by_quit),
 		TEST(test_session_begins_in_transaction),
