@@ -99,13 +99,19 @@ int64_t pk_expire_days(const struct pk_user_policy *up, int64_t now);
 
 /* ---- the whole policy ------------------------------------------------------ */
 
-/* Patterns as written: globs on the canonical name, or "@group". */
+/*
+ * Patterns as written: globs on the canonical name (fnmatch(3), but a backslash
+ * is an octet like others), or "@group".
+ */
 struct pk_patterns {
 	char **text;		/* NULL and 0: everybody */
 	size_t count;
 };
 
-/* An address and its prefix; IPv4 as ::ffff:a.b.c.d, prefix 96 to 128. */
+/*
+ * An address and its prefix; IPv4 as ::ffff:a.b.c.d, prefix 96 to 128.  IPv4
+ * addresses are in no network with a shorter prefix: not in "::/0".
+ */
 struct pk_network {
 	uint8_t address[16];	/* bits after the prefix are 0 */
 	uint8_t prefix;
@@ -126,7 +132,7 @@ struct pk_retention {
 struct pk_hold {
 	char name[PK_POLICY_NAME_SIZE];
 	struct pk_patterns users;
-	int64_t until;		/* PK_NEVER: until released */
+	int64_t until;		/* from then on it is over; PK_NEVER */
 	char *note;		/* NULL: none */
 	struct pk_place place;
 };
@@ -189,7 +195,8 @@ void pk_policy_free(struct pk_policy **pp);
 /*
  * Build the index that makes the questions below fast: exact names, "*@domain"
  * and groups are looked up, other globs are tried in order.  Called once, after
- * the members are set; the tables then must not change (braked may).
+ * the members are set; the tables then must not change (braked may).  On error
+ * there is no index.
  */
 enum pk_err pk_policy_prepare(struct pk_policy *p) PK_WARN_UNUSED;
 
@@ -198,7 +205,7 @@ enum pk_err pk_policy_prepare(struct pk_policy *p) PK_WARN_UNUSED;
 /* A snapshot of the members of the groups that a policy names. */
 struct pk_groups;
 
-/* The names of the groups ("finance", no "@") in order, each once; owned by p. */
+/* The names of the groups ("finance", no "@") sorted, each once; owned by p. */
 size_t pk_policy_group_count(const struct pk_policy *p);
 const char *pk_policy_group(const struct pk_policy *p, size_t i);
 
@@ -230,7 +237,7 @@ size_t pk_groups_members(const struct pk_groups *g, const char *group);
  * NULL: the first whose users match.  groups may be NULL: no snapshot yet.
  * PK_ERR_NOTFOUND: there is no rule of that name.  PK_ERR_LIMIT: which rule is
  * the user's depends on a group that is not known yet.  Holds by such a group
- * count as in force.
+ * count as in force.  Without a hold held_until is 0.
  */
 enum pk_err pk_policy_user(const struct pk_policy *p,
     const struct pk_groups *groups, const char *user, const char *named,
@@ -241,7 +248,7 @@ enum pk_login_verdict {
 	PK_LOGIN_RULE_WARNS,	/* allowed, but warn-from has passed */
 	PK_LOGIN_RULE_TLS,	/* would be allowed inside TLS */
 	PK_LOGIN_RULE_REFUSES,
-	PK_LOGIN_RULE_UNKNOWN,	/* depends on a group that is not known yet */
+	PK_LOGIN_RULE_UNKNOWN,	/* depends on a group not known yet; no rule */
 };
 
 /*
