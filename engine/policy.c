@@ -48,7 +48,7 @@ pk_expire_days(const struct pk_user_policy *up, int64_t now)
 	return least / DAY;
 }
 
-/* ---- the whole policy ------------------------------------------------------ */
+/* ---- the whole policy ---------------------------------------------------- */
 
 static void
 free_patterns(struct pk_patterns *users)
@@ -107,7 +107,7 @@ pk_policy_find_rule(const struct pk_policy *p, const char *name)
 	return e != NULL ? &p->retention[e->posts.at[0]] : NULL;
 }
 
-/* ---- networks ------------------------------------------------------------- */
+/* ---- networks ------------------------------------------------------------ */
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -139,7 +139,7 @@ pk_network_has(const struct pk_network *n, const uint8_t address[16])
 	    (n->address[whole] ^ address[whole]) >> (8 - rest) == 0);
 }
 
-/* ---- the rule of a user --------------------------------------------------- */
+/* ---- the rule of a user -------------------------------------------------- */
 
 /* The first block that is shown, and that is_wanted. */
 struct first {
@@ -212,7 +212,7 @@ find_rule(const struct pk_policy *p, const struct pk_groups *groups,
 	return PK_OK;
 }
 
-/* ---- the holds of a user --------------------------------------------------- */
+/* ---- the holds of a user ------------------------------------------------- */
 
 /* Which holds bind the user: a bit for each. */
 struct bound {
@@ -291,7 +291,7 @@ pk_policy_user(const struct pk_policy *p, const struct pk_groups *groups,
 	return PK_OK;
 }
 
-/* ---- logins ---------------------------------------------------------------- */
+/* ---- logins -------------------------------------------------------------- */
 
 static enum pk_login_verdict
 verdict_of(const struct pk_login_rule *r, bool tls, int64_t now)
@@ -324,7 +324,7 @@ pk_policy_login(const struct pk_policy *p, const struct pk_groups *groups,
 	return verdict_of(&rules[block], tls, now);
 }
 
-/* ---- words ----------------------------------------------------------------- */
+/* ---- words --------------------------------------------------------------- */
 
 const char *
 pk_audit_name(enum pk_audit audit)

@@ -97,7 +97,7 @@ bool pk_rule_binds(const struct pk_user_policy *up, int64_t now);
  */
 int64_t pk_expire_days(const struct pk_user_policy *up, int64_t now);
 
-/* ---- the whole policy ------------------------------------------------------ */
+/* ---- the whole policy ---------------------------------------------------- */
 
 /*
  * Patterns as written: globs on the canonical name (fnmatch(3), but a backslash
@@ -200,7 +200,7 @@ void pk_policy_free(struct pk_policy **pp);
  */
 enum pk_err pk_policy_prepare(struct pk_policy *p) PK_WARN_UNUSED;
 
-/* ---- groups --------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------- */
 
 /* A snapshot of the members of the groups that a policy names. */
 struct pk_groups;
@@ -229,7 +229,7 @@ bool pk_groups_has(const struct pk_groups *g, const char *group,
     const char *user);
 size_t pk_groups_members(const struct pk_groups *g, const char *group);
 
-/* ---- questions -------------------------------------------------------------- */
+/* ---- questions ----------------------------------------------------------- */
 
 /*
  * What the policy says of user (canonical) at time now; *up_r is set whole but

@@ -13,7 +13,7 @@ static const char *const kinds[PK_KINDS] = {
 	[PK_KIND_PASSWORD] = "passwords",
 };
 
-/* ---- places --------------------------------------------------------------------- */
+/* ---- places -------------------------------------------------------------- */
 
 /* Where a key stands; where its block does, if it was not given. */
 static struct pk_place
@@ -52,7 +52,7 @@ login_place(const struct pk_reading *r, size_t kind,
 	return place_of(r, &rule->place, path);
 }
 
-/* ---- errors ---------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------- */
 
 /* Without a record nothing may be disposed of, and no hold be proved. */
 static void
@@ -91,7 +91,7 @@ pk_policy_check(struct pk_reading *r)
 			check_login(r, k, &p->login[k].rule[i]);
 }
 
-/* ---- rules that others hide ------------------------------------------------------- */
+/* ---- rules that others hide ---------------------------------------------- */
 
 /* The first block that contains what is asked for; login: of one kind. */
 struct cover {
@@ -197,7 +197,7 @@ warn_hidden_login(struct pk_reading *r, size_t kind, uint32_t n)
 	    by->place.line);
 }
 
-/* ---- other warnings ---------------------------------------------------------------- */
+/* ---- other warnings ------------------------------------------------------ */
 
 /* "@example.org" is likely to be meant as a domain. */
 static void

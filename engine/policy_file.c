@@ -14,7 +14,7 @@
 
 #define LINE_SIZE	1024	/* of a message; longer ones are cut */
 
-/* ---- messages ----------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------ */
 
 static void
 say(pk_policy_say *to, void *arg, const char *file, int line,
@@ -77,7 +77,7 @@ pk_policy_copy(const char *text, size_t len)
 	return copy;
 }
 
-/* ---- libConfuse's own errors --------------------------------------------------- */
+/* ---- libConfuse's own errors --------------------------------------------- */
 
 /* It hands callbacks no argument of ours. */
 static struct pk_reading *reading;
@@ -127,7 +127,7 @@ on_error(cfg_t *cfg, const char *format, va_list ap)
 	    "%s", text);
 }
 
-/* ---- files ---------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------- */
 
 static void
 parse_clean(struct pk_reading *r, const char *text)

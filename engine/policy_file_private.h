@@ -46,7 +46,7 @@ void pk_policy_no_memory(struct pk_reading *r);
 /* A copy with a NUL, or NULL. */
 char *pk_policy_copy(const char *text, size_t len) PK_WARN_UNUSED;
 
-/* ---- policy_scan.c ---------------------------------------------------------- */
+/* ---- policy_scan.c ------------------------------------------------------- */
 
 /*
  * Read text as libConfuse would, but strictly: remember where everything
@@ -61,7 +61,7 @@ char *pk_policy_scan(struct pk_reading *r, const struct pk_policy_text *text)
 const struct pk_spot *pk_spot_find(const struct pk_reading *r,
     const char *const path[4]);
 
-/* ---- policy_take.c ---------------------------------------------------------- */
+/* ---- policy_take.c ------------------------------------------------------- */
 
 /* What may stand in a policy file. */
 extern cfg_opt_t pk_policy_opts[];
@@ -69,7 +69,7 @@ extern cfg_opt_t pk_policy_opts[];
 /* Add what libConfuse has read from r->file to the policy. */
 void pk_policy_take(struct pk_reading *r, cfg_t *cfg);
 
-/* ---- policy_value.c --------------------------------------------------------- */
+/* ---- policy_value.c ------------------------------------------------------ */
 
 /* How the value of a key is taken; false: it is not what was expected. */
 struct pk_key {
@@ -104,7 +104,7 @@ bool pk_policy_name_is_valid(const char *name);
 const char *pk_pattern_refusal(const char *pattern);
 const char *pk_network_take(const char *text, struct pk_network *network_r);
 
-/* ---- policy_check.c --------------------------------------------------------- */
+/* ---- policy_check.c ------------------------------------------------------ */
 
 /* Errors that need more than one key, and warnings when there is no error. */
 void pk_policy_check(struct pk_reading *r);

@@ -14,7 +14,7 @@
 /* What makes a pattern a glob; a backslash is an octet like others. */
 #define SPECIAL	"*?["
 
-/* ---- patterns --------------------------------------------------------------- */
+/* ---- patterns ------------------------------------------------------------ */
 
 enum kind { EVERYBODY, NAME, DOMAIN, GROUP, GLOB };
 
@@ -58,7 +58,7 @@ suffix_of(const char *glob)
 	return n;
 }
 
-/* ---- building --------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------ */
 
 static bool
 add_glob(struct pk_matcher *m, const char *text, uint32_t block)
@@ -241,7 +241,7 @@ pk_policy_group(const struct pk_policy *p, size_t i)
 	return p->index->group[i];
 }
 
-/* ---- asking ------------------------------------------------------------------ */
+/* ---- asking -------------------------------------------------------------- */
 
 static void
 show(struct pk_visitor *v, const struct pk_posts *posts, bool known)
@@ -259,7 +259,7 @@ show_key(struct pk_visitor *v, const struct pk_table *t, const char *key)
 		show(v, &e->posts, true);
 }
 
-/* "*@b" matches "x@a@b" too: whatever stands behind an "@" may be the domain. */
+/* "*@b" matches "x@a@b" too: what stands behind any "@" may be the domain. */
 static void
 show_domains(struct pk_visitor *v, const struct pk_matcher *m,
     const char *name)

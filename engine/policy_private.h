@@ -9,7 +9,7 @@
 
 #include "engine/policy.h"
 
-/* ---- policy_table.c -------------------------------------------------------- */
+/* ---- policy_table.c ------------------------------------------------------ */
 
 /* Numbers, in the order in which they were added. */
 struct pk_posts {
@@ -49,7 +49,7 @@ struct pk_entry *pk_table_add(struct pk_table *t, const char *key, size_t len)
 
 void pk_table_clear(struct pk_table *t);
 
-/* ---- policy_index.c --------------------------------------------------------- */
+/* ---- policy_index.c ------------------------------------------------------ */
 
 #define PK_NO_BLOCK	UINT32_MAX
 
@@ -101,7 +101,7 @@ void pk_match_user(const struct pk_matcher *m, const struct pk_groups *groups,
 void pk_match_pattern(const struct pk_matcher *m, const char *pattern,
     struct pk_visitor *v);
 
-/* ---- policy_groups.c -------------------------------------------------------- */
+/* ---- policy_groups.c ----------------------------------------------------- */
 
 /* The groups of a user: their numbers; NULL: none. */
 const struct pk_posts *pk_groups_of(const struct pk_groups *g,

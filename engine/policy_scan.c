@@ -43,7 +43,7 @@ struct scan {
 	size_t depth;
 };
 
-/* ---- tokens ------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------- */
 
 static void
 blank(struct scan *s, size_t from)
@@ -188,10 +188,11 @@ next(struct scan *s)
 
 	if (!skip(s))
 		return BAD;
-	s->begin = s->at;
-	s->begin_line = s->line;
+	/* What is missing at the end belongs to the last token. */
 	if (s->text[s->at] == '\0')
 		return END;
+	s->begin = s->at;
+	s->begin_line = s->line;
 	if (s->text[s->at] == '"' || s->text[s->at] == '\'')
 		return quoted(s);
 	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
@@ -202,7 +203,7 @@ next(struct scan *s)
 	return word(s);
 }
 
-/* ---- spots ------------------------------------------------------------------ */
+/* ---- spots --------------------------------------------------------------- */
 
 /* The path is no longer than the text: each word is one of its tokens. */
 static void
@@ -318,7 +319,7 @@ pk_spot_find(const struct pk_reading *r, const char *const path[4])
 	    &r->spot[e->posts.at[0]] : NULL;
 }
 
-/* ---- the grammar ---------------------------------------------------------------- */
+/* ---- the grammar --------------------------------------------------------- */
 
 /* name: the word at the end of a path that it is about, or NULL. */
 static bool
@@ -444,8 +445,8 @@ read_statement(struct scan *s)
 		t = next(s);
 	}
 	if (t != OPEN)
-		return expected(s, t, name, title != NULL ? "\"{\" after the name "
-		    "of a block" : "\"=\" or \"{\" after a key");
+		return expected(s, t, name, "\"=\" after a key, or \"{\" after "
+		    "the name of a block");
 	return open_block(s, name, title, before, begin, line);
 }
 

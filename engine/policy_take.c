@@ -11,7 +11,7 @@
 #define YEAR	(INT64_C(365) * 86400)
 #define FINITE	(PK_NEVER - 1)
 
-/* ---- what may stand in the file --------------------------------------------- */
+/* ---- what may stand in the file ------------------------------------------ */
 
 #define KEY(name)	CFG_STR(name, NULL, CFGF_NODEFAULT)
 #define LIST(name)	CFG_STR_LIST(name, NULL, CFGF_NODEFAULT)
@@ -53,7 +53,7 @@ cfg_opt_t pk_policy_opts[] = {
 
 #define UNIT	"a number and one of m, h, d, w, y"
 #define LIMIT	"\"0\", \"never\" or " UNIT " (\"7d\"), at most 1000y"
-#define DAY	"a day as \"2026-12-31\""
+#define DAY	"a day from 1970 on, as \"2026-12-31\""
 #define MODE	"enforce or dry-run"
 #define AT(type, member)	offsetof(struct type, member)
 
@@ -78,7 +78,7 @@ static const struct pk_key retention_keys[] = {
 	{ "unconfirmed-limit", pk_take_number,
 	    AT(pk_rule, unconfirmed_limit), 0, 1000, "a number, 0 to 1000" },
 	{ "top", pk_take_top, AT(pk_rule, top), 0, PK_TOP_DENY - 1,
-	    "allow, headers, deny or a number of body lines" },
+	    "allow, headers, deny or a number of body lines, 0 to 4294967293" },
 	{ "login-delay", pk_take_seconds, AT(pk_rule, login_delay), 0, YEAR,
 	    "\"0\" or " UNIT " (\"5m\"), at most 1y" },
 	{ "dispose", pk_take_folder, AT(pk_rule, folder), 0, 0,
@@ -115,7 +115,7 @@ static const struct pk_key apop_keys[] = {
 
 static const struct pk_key no_keys[] = { { .name = NULL } };
 
-/* ---- from libConfuse's tree to the policy ------------------------------------- */
+/* ---- from libConfuse's tree to the policy -------------------------------- */
 
 /* A block that is being taken. */
 struct block {
@@ -143,8 +143,11 @@ static void
 refuse(const struct block *b, int line, const char *key, const char *text,
     const char *expected)
 {
-	pk_policy_error(b->r, b->r->file, line, "%s = %s: expected %s", key,
-	    text[0] != '\0' ? text : "\"\"", expected);
+	const char *quote = text[0] == '\0' || strpbrk(text, " :") != NULL ?
+	    "\"" : "";
+
+	pk_policy_error(b->r, b->r->file, line, "%s = %s%s%s: expected %s",
+	    key, quote, text, quote, expected);
 }
 
 /* The one value of a key, and where it is; NULL: it is not given. */

@@ -36,7 +36,7 @@ digits(const char *text, int64_t max, int64_t *value_r, const char **end_r)
 	return p > text;
 }
 
-/* ---- durations ------------------------------------------------------------ */
+/* ---- durations ----------------------------------------------------------- */
 
 /* From the shortest to the longest. */
 static const struct {
@@ -98,7 +98,7 @@ pk_duration_format(int64_t seconds, char out[PK_DURATION_SIZE])
 	return out;
 }
 
-/* ---- days ------------------------------------------------------------------ */
+/* ---- days ---------------------------------------------------------------- */
 
 /* Two or four digits at text, no more and no less. */
 static int
@@ -161,7 +161,7 @@ pk_date_parse(const char *text, int64_t *time_r)
 	return true;
 }
 
-/* ---- words ------------------------------------------------------------------ */
+/* ---- words --------------------------------------------------------------- */
 
 struct word {
 	const char *text;
@@ -266,7 +266,7 @@ pk_take_unread_from(const char *text, const struct pk_key *key, void *to)
 	return true;
 }
 
-/* ---- numbers, durations and days of keys ------------------------------------- */
+/* ---- numbers, durations and days of keys --------------------------------- */
 
 bool
 pk_take_duration(const char *text, const struct pk_key *key, void *to)
@@ -357,7 +357,7 @@ pk_take_last_day(const char *text, const struct pk_key *key, void *to)
 	return true;
 }
 
-/* ---- names ------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------- */
 
 bool
 pk_policy_name_is_valid(const char *name)
@@ -425,7 +425,7 @@ pk_pattern_refusal(const char *pattern)
 	return NULL;
 }
 
-/* ---- networks ------------------------------------------------------------------ */
+/* ---- networks ------------------------------------------------------------ */
 
 #define ADDRESS_EXPECTED "expected an IPv4 or IPv6 address, or one with a " \
 	"prefix (\"10.0.0.0/8\", \"2001:db8::/32\")"
