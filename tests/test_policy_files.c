@@ -10,6 +10,74 @@
 
 #include "tests/policy_said.h"
 
+#define DAY	INT64_C(86400)
+
+/* ---- durations and days -------------------------------------------------- */
+
+static void
+test_policy_file_knows_durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+		const char *again;
+	} cases[] = {
+		{ "0", 0, "0" }, { "never", PK_NEVER, "never" },
+		{ "0d", 0, "0" }, { "1m", 60, "1m" }, { "60m", 3600, "1h" },
+		{ "90m", 5400, "90m" }, { "24h", DAY, "1d" },
+		{ "36h", 129600, "36h" }, { "7d", 7 * DAY, "1w" },
+		{ "90d", 90 * DAY, "90d" }, { "60d", 60 * DAY, "60d" },
+		{ "2w", 14 * DAY, "2w" }, { "365d", 365 * DAY, "1y" },
+		{ "100d", 100 * DAY, "100d" }, { "007d", 7 * DAY, "1w" },
+		{ "1000y", 365000 * DAY, "1000y" },
+		{ "365000d", 365000 * DAY, "1000y" },
+	};
+	char out[PK_DURATION_SIZE];
+	int64_t seconds = 77;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		expect(cases[i].text, pk_duration_parse(cases[i].text,
+		    &seconds));
+		expect(cases[i].text, seconds == cases[i].seconds);
+		assert_string_equal(pk_duration_format(seconds, out),
+		    cases[i].again);
+	}
+	assert_string_equal(pk_duration_format(61, out), "61s");
+	assert_false(pk_duration_parse("365001d", &seconds));
+	assert_false(pk_duration_parse("never ", &seconds));
+	assert_false(pk_duration_parse("7dd", &seconds));
+	assert_false(pk_duration_parse("18446744073709551617m", &seconds));
+}
+
+static void
+test_policy_file_knows_days(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t days;
+	} cases[] = {
+		{ "1970-01-01", 0 }, { "1970-12-31", 364 },
+		{ "1972-02-29", 789 }, { "1972-03-01", 790 },
+		{ "2000-02-29", 11016 }, { "2000-12-31", 11322 },
+		{ "2024-10-04", 20000 }, { "2100-02-28", 47540 },
+		{ "2100-03-01", 47541 }, { "2400-02-29", 157113 },
+		{ "9999-12-31", 2932896 },
+	};
+	int64_t t = 77;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		expect(cases[i].text, pk_date_parse(cases[i].text, &t));
+		expect(cases[i].text, t == cases[i].days * DAY);
+	}
+	assert_false(pk_date_parse("2100-02-29", &t));
+	assert_false(pk_date_parse("1969-12-31", &t));
+	assert_false(pk_date_parse("", &t));
+}
+
 /* ---- spellings ----------------------------------------------------------- */
 
 static void
@@ -272,6 +340,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_policy_file_knows_durations),
+		cmocka_unit_test(test_policy_file_knows_days),
 		cmocka_unit_test(
 		    test_policy_file_takes_comments_and_quotes_everywhere),
 		cmocka_unit_test(
