@@ -439,7 +439,6 @@ read_statement(struct scan *s)
 		return ok;
 	}
 	if (t == VALUE) {
-		s->path_len = (size_t)(name - s->path) + strlen(name);
 		append_path(s, s->value);
 		title = s->path + s->path_len - strlen(s->value);
 		t = next(s);

@@ -74,27 +74,24 @@ pk_duration_parse(const char *text, int64_t *seconds_r)
 	return true;
 }
 
+/* The longest unit that fits makes the shortest text. */
 const char *
 pk_duration_format(int64_t seconds, char out[PK_DURATION_SIZE])
 {
-	size_t i;
-	int len, best = PK_DURATION_SIZE;
-	char text[PK_DURATION_SIZE];
+	size_t i = UNITS;
 
-	if (seconds == PK_NEVER || seconds == 0)
-		snprintf(out, PK_DURATION_SIZE, seconds == 0 ? "0" : "never");
-	else	/* no file can say that */
-		snprintf(out, PK_DURATION_SIZE, "%llds", (long long)seconds);
-	for (i = 0; i < UNITS && seconds != PK_NEVER && seconds != 0; i++) {
-		if (seconds % units[i].seconds != 0)
-			continue;
-		len = snprintf(text, sizeof(text), "%lld%c",
-		    (long long)(seconds / units[i].seconds), units[i].letter);
-		if (len > best)
-			continue;
-		best = len;
-		memcpy(out, text, (size_t)len + 1);
-	}
+	while (i > 0 && seconds % units[i - 1].seconds != 0)
+		i--;
+	if (seconds == 0 || seconds == PK_NEVER)
+		(void)snprintf(out, PK_DURATION_SIZE, "%s",
+		    seconds == 0 ? "0" : "never");
+	else if (i == 0)	/* no file can say that */
+		(void)snprintf(out, PK_DURATION_SIZE, "%llds",
+		    (long long)seconds);
+	else
+		(void)snprintf(out, PK_DURATION_SIZE, "%lld%c",
+		    (long long)(seconds / units[i - 1].seconds),
+		    units[i - 1].letter);
 	return out;
 }
 

@@ -445,6 +445,9 @@ parse_without_memory(const struct pk_policy_text *files, size_t count)
 			continue;
 		assert_memory_equal(p->hash, whole->hash, sizeof(p->hash));
 		assert_int_equal(p->retentions, whole->retentions);
+		assert_int_equal(p->holds, whole->holds);
+		assert_int_equal(p->login[PK_KIND_PASSWORD].count,
+		    whole->login[PK_KIND_PASSWORD].count);
 		fine++;
 		pk_policy_free(&p);
 	}
@@ -468,10 +471,10 @@ test_policy_file_survives_every_failed_allocation(void **state)
 }
 
 /*
- * libConfuse opens its text as a stream, and takes a failure of that for an
- * empty file: no rule and no hold.
+ * libConfuse reads its text from a stream.  Where that fails or ends early
+ * there must be no policy, rather than one that lacks a hold.
  */
-static bool stream_fails;
+static enum { WHOLE, NONE, SHORT } stream = WHOLE;
 
 __attribute__((__visibility__("default")))
 FILE *fmemopen(void *buf, size_t size, const char *mode);
@@ -483,7 +486,8 @@ fmemopen(void *buf, size_t size, const char *mode)
 
 	if (real == NULL)
 		*(void **)&real = dlsym(RTLD_NEXT, "fmemopen");
-	return stream_fails ? NULL : real(buf, size, mode);
+	return stream == NONE ? NULL : real(buf, stream == SHORT ? 1 : size,
+	    mode);
 }
 
 static void
@@ -492,11 +496,15 @@ test_policy_file_survives_a_stream_that_fails(void **state)
 	struct pk_policy *p;
 
 	(void)state;
-	stream_fails = true;
-	p = parse("hold a { }");
-	stream_fails = false;
+	stream = NONE;
+	p = parse(" hold a { }");
 	assert_null(p);
-	expect_said("hold a { }", "out of memory");
+	expect_said("no stream", "out of memory");
+	stream = SHORT;
+	p = parse(" hold a { }");
+	stream = WHOLE;
+	assert_null(p);
+	expect_said("a short stream", "out of memory");
 }
 
 static void

@@ -91,7 +91,7 @@ test_policy_file_takes_comments_and_quotes_everywhere(void **state)
 	    "/* eight\n nine */ 'b//c' , c /*ten*/, \"d\\\"\\\\e\", 'it\\'s',\r\n"
 	    "}\n"
 	    "mode=dry-run}// end ${NOT}\n"
-	    "hold\"h\"{note=\"a /* no comment */ 'b'\"}#");
+	    "hold\"h\"{note=\"a /* no comment */ 'b' {$}\"}#");
 	const struct pk_patterns *u = &p->retention[0].users;
 
 	(void)state;
@@ -104,7 +104,7 @@ test_policy_file_takes_comments_and_quotes_everywhere(void **state)
 	assert_string_equal(u->text[2], "c");
 	assert_string_equal(u->text[3], "d\"\\e");
 	assert_string_equal(u->text[4], "it's");
-	assert_string_equal(p->hold[0].note, "a /* no comment */ 'b'");
+	assert_string_equal(p->hold[0].note, "a /* no comment */ 'b' {$}");
 	assert_int_equal(p->hold[0].place.line, 10);
 	pk_policy_free(&p);
 }

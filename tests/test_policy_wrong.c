@@ -47,6 +47,9 @@ static const struct {
 	{ "mode = enforce dry-run\n",
 	    "f:1: dry-run: expected \"=\" after a key, or \"{\" after the "
 	    "name of a block, but the file ends here" },
+	{ "mode",
+	    "f:1: mode: expected \"=\" after a key, or \"{\" after the "
+	    "name of a block, but the file ends here" },
 	{ "mode\n",
 	    "f:1: mode: expected \"=\" after a key, or \"{\" after the "
 	    "name of a block, but the file ends here" },
@@ -84,6 +87,9 @@ static const struct {
 	    "f:1: expected no \"${\": a policy takes nothing from the "
 	    "environment" },
 	{ "mode = \"enforce\naudit = off\n",
+	    "f:1: the string that begins here has no end: expected \" on "
+	    "the same line" },
+	{ "mode = \"enforce\r\n",
 	    "f:1: the string that begins here has no end: expected \" on "
 	    "the same line" },
 	{ "hold x { note = 'it\n' }\n",
