@@ -446,6 +446,7 @@ parse_without_memory(const struct pk_policy_text *files, size_t count)
 		assert_memory_equal(p->hash, whole->hash, sizeof(p->hash));
 		assert_int_equal(p->retentions, whole->retentions);
 		assert_int_equal(p->holds, whole->holds);
+		assert_int_equal(p->file_count, whole->file_count);
 		assert_int_equal(p->login[PK_KIND_PASSWORD].count,
 		    whole->login[PK_KIND_PASSWORD].count);
 		fine++;

@@ -270,6 +270,8 @@ static const struct {
 	{ "retention a { users = '?@x' }\nretention b { users = '*@x' }", "" },
 	{ "retention a { users = '[*]@x' }\nretention b { users = '*@x' }",
 	    "" },
+	{ "retention a { users = '*[*]@x' }\nretention b { users = '*@x' }",
+	    "" },
 	{ "retention a { users = 'a*b' }\nretention b { users = 'a*b' }",
 	    "f:2: warning: retention \"b\"" HIDDEN "\"a\" (f:1)" NAMED },
 	{ "retention a { users = 'a*' }\nretention b { users = 'a*b' }", "" },
@@ -310,6 +312,13 @@ static const struct {
 	{ "hold a { until = 2024-10-04 }", "" },
 	{ "hold a { users = @x.org }", "f:1: warning: users = \"@x.org\": "
 	    "this is a group; the users of a domain are \"*@x.org\"" },
+	{ "retention a { users = { b, @x.org } }", "f:1: warning: users = "
+	    "\"@x.org\": this is a group; the users of a domain are "
+	    "\"*@x.org\"" },
+	{ "apop {\nrule a { allow = tls users = @x.org } }", "f:2: warning: "
+	    "users = \"@x.org\": this is a group; the users of a domain are "
+	    "\"*@x.org\"" },
+	{ "hold a { users = { @staff, b.c } }", "" },
 	{ "apop { rule a { allow = tls\nuntil = 2024-10-03 } }",
 	    "f:2: warning: until: rule \"a\" is over, and refuses whom it "
 	    "matches" },

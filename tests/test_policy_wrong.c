@@ -443,6 +443,8 @@ static const struct {
 	{ "retention", "effective-from", "20:6-01-01", "\"20:6-01-01\"", DAY },
 	{ "retention", "effective-from", "2026-1/-01", "2026-1/-01", DAY },
 	{ "retention", "effective-from", "2026-12-0a", "2026-12-0a", DAY },
+	{ "retention", "effective-from", "2026x12-01", "2026x12-01", DAY },
+	{ "retention", "effective-from", "2026-12x01", "2026-12x01", DAY },
 	{ "retention", "effective-from", "2026-12-1/", "2026-12-1/", DAY },
 	{ "retention", "effective-from", "2026/12/01", "2026/12/01", DAY },
 	{ "retention", "effective-from", "\"2026-12-01 \"",
