@@ -73,7 +73,7 @@ struct pk_user_policy {
 	int64_t held_until;		/* the last one ends; PK_NEVER */
 	bool dry_run;			/* the file's mode */
 	bool clock_brake;		/* the wall clock ran away */
-	bool login_delay_varies;	/* some rule has a login-delay */
+	bool login_delay_varies;	/* some rule has one, and is no dry-run */
 	enum pk_audit audit;
 	uint8_t hash[PK_POLICY_HASH_LEN];
 };
@@ -98,15 +98,21 @@ bool pk_rule_binds(const struct pk_user_policy *up, int64_t now);
  */
 int64_t pk_expire_days(const struct pk_user_policy *up, int64_t now);
 
-/* ---- the whole policy ------------------------------------------------------ */
+/* ---- the whole policy ---------------------------------------------------- */
 
-/* Patterns as written: globs on the canonical name, or "@group". */
+/*
+ * Patterns as written: globs on the canonical name (fnmatch(3), but a backslash
+ * is an octet like others), or "@group".
+ */
 struct pk_patterns {
 	char **text;		/* NULL and 0: everybody */
 	size_t count;
 };
 
-/* An address and its prefix; IPv4 as ::ffff:a.b.c.d, prefix 96 to 128. */
+/*
+ * An address and its prefix; IPv4 as ::ffff:a.b.c.d, prefix 96 to 128.  IPv4
+ * addresses are in no network with a shorter prefix: not in "::/0".
+ */
 struct pk_network {
 	uint8_t address[16];	/* bits after the prefix are 0 */
 	uint8_t prefix;
@@ -127,7 +133,7 @@ struct pk_retention {
 struct pk_hold {
 	char name[PK_POLICY_NAME_SIZE];
 	struct pk_patterns users;
-	int64_t until;		/* PK_NEVER: until released */
+	int64_t until;		/* from then on it is over; PK_NEVER */
 	char *note;		/* NULL: none */
 	struct pk_place place;
 };
@@ -190,16 +196,17 @@ void pk_policy_free(struct pk_policy **pp);
 /*
  * Build the index that makes the questions below fast: exact names, "*@domain"
  * and groups are looked up, other globs are tried in order.  Called once, after
- * the members are set; the tables then must not change (braked may).
+ * the members are set; the tables then must not change (braked may).  On error
+ * there is no index.
  */
 enum pk_err pk_policy_prepare(struct pk_policy *p) PK_WARN_UNUSED;
 
-/* ---- groups --------------------------------------------------------------- */
+/* ---- groups -------------------------------------------------------------- */
 
 /* A snapshot of the members of the groups that a policy names. */
 struct pk_groups;
 
-/* The names of the groups ("finance", no "@") in order, each once; owned by p. */
+/* The names of the groups ("finance", no "@") sorted, each once; owned by p. */
 size_t pk_policy_group_count(const struct pk_policy *p);
 const char *pk_policy_group(const struct pk_policy *p, size_t i);
 
@@ -215,6 +222,10 @@ enum pk_err pk_groups_add_group(struct pk_groups *g, const char *group)
 enum pk_err pk_groups_add(struct pk_groups *g, const char *group,
     const char *user) PK_WARN_UNUSED;
 
+/* What from says of the members of group, too. */
+enum pk_err pk_groups_copy(struct pk_groups *g, const struct pk_groups *from,
+    const char *group) PK_WARN_UNUSED;
+
 /* Do they say the same?  (Order of additions does not matter.) */
 bool pk_groups_equal(const struct pk_groups *a, const struct pk_groups *b);
 
@@ -223,7 +234,7 @@ bool pk_groups_has(const struct pk_groups *g, const char *group,
     const char *user);
 size_t pk_groups_members(const struct pk_groups *g, const char *group);
 
-/* ---- questions -------------------------------------------------------------- */
+/* ---- questions ----------------------------------------------------------- */
 
 /*
  * What the policy says of user (canonical) at time now; *up_r is set whole but
@@ -231,18 +242,22 @@ size_t pk_groups_members(const struct pk_groups *g, const char *group);
  * NULL: the first whose users match.  groups may be NULL: no snapshot yet.
  * PK_ERR_NOTFOUND: there is no rule of that name.  PK_ERR_LIMIT: which rule is
  * the user's depends on a group that is not known yet.  Holds by such a group
- * count as in force.
+ * count as in force.  Without a hold held_until is 0.
  */
 enum pk_err pk_policy_user(const struct pk_policy *p,
     const struct pk_groups *groups, const char *user, const char *named,
     int64_t now, struct pk_user_policy *up_r) PK_WARN_UNUSED;
+
+/* Is a hold in force for user?  Where that cannot be told: yes. */
+bool pk_policy_is_held(const struct pk_policy *p,
+    const struct pk_groups *groups, const char *user, int64_t now);
 
 enum pk_login_verdict {
 	PK_LOGIN_RULE_ALLOWS,
 	PK_LOGIN_RULE_WARNS,	/* allowed, but warn-from has passed */
 	PK_LOGIN_RULE_TLS,	/* would be allowed inside TLS */
 	PK_LOGIN_RULE_REFUSES,
-	PK_LOGIN_RULE_UNKNOWN,	/* depends on a group that is not known yet */
+	PK_LOGIN_RULE_UNKNOWN,	/* depends on a group not known yet; no rule */
 };
 
 /*

@@ -1,0 +1,305 @@
+/*
+ * The files of a policy, read by libConfuse: see policy_file.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "engine/policy_file_private.h"
+
+#define LINE_SIZE	1024	/* of a message; longer ones are cut */
+
+/* ---- messages ------------------------------------------------------------ */
+
+static void
+say(pk_policy_say *to, void *arg, const char *file, int line,
+    const char *severity, const char *format, va_list ap)
+{
+	char text[LINE_SIZE], place[LINE_SIZE + 32] = "";
+
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	if (line > 0)
+		(void)snprintf(place, sizeof(place), "%s:%d: %s%s", file,
+		    line, severity, text);
+	else
+		(void)snprintf(place, sizeof(place), "%s: %s%s", file,
+		    severity, text);
+	to(arg, place);
+}
+
+void
+pk_policy_error(struct pk_reading *r, const char *file, int line,
+    const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	say(r->error, r->arg, file, line, "", format, ap);
+	va_end(ap);
+	r->errors++;
+}
+
+void
+pk_policy_warn(struct pk_reading *r, const struct pk_place *place,
+    const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	say(r->warn, r->arg, place->file, place->line, "warning: ", format,
+	    ap);
+	va_end(ap);
+}
+
+void
+pk_policy_no_memory(struct pk_reading *r)
+{
+	if (!r->no_memory)
+		r->error(r->arg, "out of memory");
+	r->no_memory = true;
+	r->errors++;
+}
+
+char *
+pk_policy_copy(const char *text, size_t len)
+{
+	char *copy = malloc(len + 1);
+
+	if (copy != NULL) {
+		memcpy(copy, text, len);
+		copy[len] = '\0';
+	}
+	return copy;
+}
+
+/* ---- libConfuse's own errors --------------------------------------------- */
+
+/* It hands callbacks no argument of ours. */
+static struct pk_reading *reading;
+
+/* ": expected one of ..." for a key that the block does not have. */
+static void
+name_keys(cfg_t *cfg, char *out, size_t size)
+{
+	size_t len = 0;
+	unsigned i;
+
+	for (i = 0; i < cfg_num(cfg) && len < size; i++)
+		len += (size_t)snprintf(out + len, size - len, "%s%s",
+		    i > 0 ? ", " : "", cfg_opt_name(cfg_getnopt(cfg, i)));
+}
+
+/* What to expect, for each thing that is still wrong after pk_policy_scan(). */
+static const struct {
+	const char *begin;	/* of the message */
+	const char *hint;	/* NULL: name the keys */
+} hints[] = {
+	{ "no such option", NULL },
+	{ "missing title", "a name, as in retention \"NAME\" { ... }" },
+	{ "missing opening brace", "a block without a name" },
+	{ "missing equal sign", "key = value, no block" },
+	{ "unexpected token", "one value, no { list }" },
+};
+
+static void
+on_error(cfg_t *cfg, const char *format, va_list ap)
+{
+	char text[LINE_SIZE], hint[LINE_SIZE / 2] = "";
+	size_t i;
+
+	(void)vsnprintf(text, sizeof(text), format, ap);
+	for (i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		if (strncmp(text, hints[i].begin, strlen(hints[i].begin)) != 0)
+			continue;
+		if (hints[i].hint == NULL)
+			name_keys(cfg, hint, sizeof(hint));
+		pk_policy_error(reading, reading->file, cfg->line,
+		    "%s: expected %s%s", text, hints[i].hint == NULL ?
+		    "one of " : hints[i].hint, hint);
+		return;
+	}
+	pk_policy_error(reading, reading->file, cfg != NULL ? cfg->line : 0,
+	    "%s", text);
+}
+
+/* ---- files --------------------------------------------------------------- */
+
+static void
+parse_clean(struct pk_reading *r, const char *text)
+{
+	cfg_t *cfg = cfg_init(pk_policy_opts, CFGF_NONE);
+	unsigned before = r->errors;
+	int rc;
+
+	if (cfg == NULL) {
+		pk_policy_no_memory(r);
+		return;
+	}
+	(void)cfg_set_error_function(cfg, on_error);
+	rc = cfg_parse_buf(cfg, text);
+	if (rc == CFG_SUCCESS) {
+		pk_policy_take(r, cfg);
+		/* What went missing on the way would be no rule at all. */
+		if (r->spots != r->taken && r->errors == before)
+			pk_policy_no_memory(r);
+	} else if (r->errors == before) {
+		pk_policy_no_memory(r);
+	}
+	cfg_free(cfg);
+}
+
+static void
+read_file(struct pk_reading *r, const struct pk_policy_text *file)
+{
+	char *text;
+
+	r->file = r->p->files[r->p->file_count - 1];
+	r->taken = r->spots;
+	text = pk_policy_scan(r, file);
+	if (text != NULL)
+		parse_clean(r, text);
+	free(text);
+}
+
+static bool
+add_file_name(struct pk_policy *p, const char *name)
+{
+	p->files[p->file_count] = pk_policy_copy(name, strlen(name));
+	if (p->files[p->file_count] == NULL)
+		return false;
+	p->file_count++;
+	return true;
+}
+
+static void
+read_files(struct pk_reading *r, const struct pk_policy_text *files,
+    size_t count)
+{
+	size_t i;
+
+	r->p->files = calloc(count + 1, sizeof(*r->p->files));
+	if (r->p->files == NULL) {
+		pk_policy_no_memory(r);
+		return;
+	}
+	for (i = 0; i < count && !r->no_memory; i++) {
+		if (!add_file_name(r->p, files[i].name))
+			pk_policy_no_memory(r);
+		else
+			read_file(r, &files[i]);
+	}
+}
+
+/* The passwords block that a policy without one has. */
+static void
+default_passwords(struct pk_reading *r)
+{
+	static const char *const path[4] = { "passwords" };
+	struct pk_login_rules *rules = &r->p->login[PK_KIND_PASSWORD];
+
+	if (r->no_memory || pk_spot_find(r, path) != NULL)
+		return;
+	rules->rule = calloc(1, sizeof(*rules->rule));
+	if (rules->rule == NULL) {
+		pk_policy_no_memory(r);
+		return;
+	}
+	rules->count = 1;
+	memcpy(rules->rule->name, "default", sizeof("default"));
+	rules->rule->allow = PK_ALLOW_TLS;
+	rules->rule->until = rules->rule->warn_from = PK_NEVER;
+	rules->rule->place.file = r->p->file_count > 0 ?
+	    r->p->files[0] : "";
+}
+
+/* A part of what is hashed, with its length in front. */
+static bool
+digest_part(EVP_MD_CTX *ctx, const char *data, size_t len)
+{
+	char head[32];
+	int n = snprintf(head, sizeof(head), "%zu:", len);
+
+	return n > 0 && EVP_DigestUpdate(ctx, head, (size_t)n) == 1 &&
+	    EVP_DigestUpdate(ctx, data, len) == 1;
+}
+
+static bool
+digest(EVP_MD_CTX *ctx, const struct pk_policy_text *files, size_t count,
+    uint8_t *out)
+{
+	size_t i;
+
+	if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+		return false;
+	for (i = 0; i < count; i++) {
+		const char *slash = strrchr(files[i].name, '/');
+		const char *name = slash != NULL ? slash + 1 : files[i].name;
+
+		if (!digest_part(ctx, name, strlen(name)) ||
+		    !digest_part(ctx, files[i].text, files[i].len))
+			return false;
+	}
+	return EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+}
+
+static void
+take_hash(struct pk_reading *r, const struct pk_policy_text *files,
+    size_t count)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (ctx == NULL || !digest(ctx, files, count, r->p->hash))
+		pk_policy_no_memory(r);
+	EVP_MD_CTX_free(ctx);
+}
+
+/* What follows from all files together. */
+static void
+finish(struct pk_reading *r)
+{
+	struct pk_policy *p = r->p;
+	size_t i;
+
+	default_passwords(r);
+	for (i = 0; i < p->retentions; i++)
+		if (p->dry_run)
+			p->retention[i].rule.dry_run = true;
+	if (!r->no_memory)
+		pk_policy_check(r);
+	if (r->errors == 0 && pk_policy_prepare(p) != PK_OK)
+		pk_policy_no_memory(r);
+	if (r->errors == 0)
+		pk_policy_check_warnings(r);
+}
+
+struct pk_policy *
+pk_policy_parse(const struct pk_policy_text *files, size_t count, int64_t now,
+    pk_policy_say *error, pk_policy_say *warn, void *arg)
+{
+	struct pk_reading r = { .now = now, .error = error, .warn = warn,
+	    .arg = arg, .paths = { .owns = true } };
+	size_t i;
+
+	reading = &r;
+	r.p = calloc(1, sizeof(*r.p));
+	if (r.p == NULL) {
+		pk_policy_no_memory(&r);
+		return NULL;
+	}
+	read_files(&r, files, count);
+	take_hash(&r, files, count);
+	finish(&r);
+	for (i = 0; i < r.spots; i++)
+		free(r.spot[i].value_line);
+	free(r.spot);
+	pk_lookup_clear(&r.paths);
+	if (r.errors > 0)
+		pk_policy_free(&r.p);
+	reading = NULL;
+	return r.p;
+}
