@@ -35,6 +35,28 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
+int
+pk_maildir_dir(struct maildir *m, enum pk_maildir_dir dir)
+{
+	if (m->dirs[dir] < 0)
+		m->dirs[dir] = pk_dir_open(m->dirfd, dir);
+	return m->dirs[dir];
+}
+
+void
+pk_maildir_say(struct maildir *m, uint32_t id)
+{
+	enum pk_maildir_dir dir = PK_CUR;
+	const char *name;
+	char text[PK_WHY_NAME];
+	int err = errno;
+
+	if (!pk_places_get(&m->places, &m->index, id, &dir, &name))
+		name = pk_index_name(&m->index, &m->index.records[id]);
+	pk_why_add(m->why, "%s/%s: %s", pk_dir_name(dir),
+	    pk_why_name(text, name), strerror(err));
+}
+
 static uint32_t
 maildir_count(const struct pk_maildrop *md)
 {
