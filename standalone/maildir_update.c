@@ -128,8 +128,7 @@ remove_pending(struct maildir *m, uint8_t *state)
 
 /*
  * Make the removals from a directory durable.  What cannot be made so counts
- * as left: after a crash it may be back, and the client has to know.  A file
- * system that has no such thing (EINVAL, ENOSYS...) is taken as it is.
+ * as left: after a crash it may be back, and the client has to know.
  */
 static void
 sync_dir(struct maildir *m, enum pk_maildir_dir dir, uint8_t *state)
@@ -140,8 +139,7 @@ sync_dir(struct maildir *m, enum pk_maildir_dir dir, uint8_t *state)
 	if (memchr(state, unlinked, count) == NULL ||
 	    pk_maildir_dir(m, dir) < 0)
 		return;
-	if (fsync(m->dirs[dir]) == 0 || errno == EINVAL || errno == ENOSYS ||
-	    errno == ENOTSUP)
+	if (pk_dir_sync(m->dirs[dir]) == 0)
 		return;
 	pk_why_add(m->why, "%s: fsync: %m", pk_dir_name(dir));
 	for (i = 0; i < count; i++)
