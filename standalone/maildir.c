@@ -311,7 +311,31 @@ free_maildir(struct maildir *m)
 	close_fd(&m->dirfd);
 	pk_places_deinit(&m->places);
 	pk_index_free(&m->index);
+	free(m->retained);
 	free(m);
+}
+
+/* A maildrop with nothing open; NULL: out of memory. */
+static struct maildir *
+new_maildir(const struct pk_maildir_settings *settings)
+{
+	struct maildir *m;
+
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return NULL;
+	m->head.ops = &maildir_ops;
+	m->dirfd = m->lockfd = m->message = -1;
+	m->dirs[PK_NEW] = m->dirs[PK_CUR] = -1;
+	m->nfs = settings->nfs;
+	if (settings->retained == NULL)
+		return m;
+	m->retained = strdup(settings->retained);
+	if (m->retained == NULL) {
+		free(m);
+		return NULL;
+	}
+	return m;
 }
 
 enum pk_maildir_status
@@ -322,15 +346,11 @@ pk_maildir_open(const char *path, const struct pk_maildir_settings *settings,
 	struct maildir *m;
 
 	why[0] = '\0';
-	m = calloc(1, sizeof(*m));
+	m = new_maildir(settings);
 	if (m == NULL) {
 		pk_why_add(why, "out of memory");
 		return PK_MAILDIR_TEMPORARY;
 	}
-	m->head.ops = &maildir_ops;
-	m->dirfd = m->lockfd = m->message = -1;
-	m->dirs[PK_NEW] = m->dirs[PK_CUR] = -1;
-	m->nfs = settings->nfs;
 	status = open_dir(m, path, settings->create, why);
 	if (status == PK_MAILDIR_OK)
 		status = take_lock(m, why);

@@ -147,7 +147,21 @@ end_of(const struct client *c)
 static void
 client_update(struct client *c)
 {
-	c->left = c->md->ops->update(c->md, pk_session_plan(c->session));
+	struct pk_update u = {
+		.plan = pk_session_plan(c->session),
+		.outcome = calloc((size_t)c->messages + 1, 1),
+		.folder = "",
+	};
+	struct pk_session_totals t;
+
+	if (u.outcome != NULL) {
+		c->left = c->md->ops->update(c->md, &u);
+	} else {
+		/* Nothing is done: what was marked is still there. */
+		pk_session_totals(c->session, &t);
+		c->left = t.dele;
+	}
+	free(u.outcome);
 	close_maildrop(c);
 	pk_session_updated(c->session, c->left);
 }

@@ -89,13 +89,13 @@ fake_close(struct pk_maildrop *head, bool whole, uint64_t sent)
 }
 
 static uint32_t
-fake_update(struct pk_maildrop *head, const uint8_t *plan)
+fake_update(struct pk_maildrop *head, const struct pk_update *u)
 {
 	struct fake_maildrop *md = (struct fake_maildrop *)head;
 
 	assert_null(md->message);
 	if (md->count <= sizeof(md->plan))
-		memcpy(md->plan, plan, md->count);
+		memcpy(md->plan, u->plan, md->count);
 	md->updated++;
 	return md->left;
 }
@@ -185,7 +185,7 @@ answer(struct dialogue *d)
 	case PK_WANT_UPDATE:
 		d->updates++;
 		pk_session_updated(d->s, d->md.head.ops->update(&d->md.head,
-		    pk_session_plan(d->s)));
+		    &(struct pk_update){ .plan = pk_session_plan(d->s) }));
 		return true;
 	case PK_WANT_INPUT:
 	case PK_WANT_OUTPUT:
