@@ -161,6 +161,8 @@ static const struct pk_maildrop_ops maildir_ops = {
 	.open = maildir_open,
 	.read = maildir_read,
 	.close = maildir_close,
+	.facts = pk_maildir_facts,
+	.note = pk_maildir_note,
 	.update = pk_maildir_update,
 };
 
@@ -191,13 +193,15 @@ open_dir(struct maildir *m, const char *path, bool create, char why[])
 	return PK_MAILDIR_OK;
 }
 
+/* It is never unlinked: where it is, there was a session before. */
 static int
-open_lock(int dirfd)
+open_lock(int dirfd, bool *existed_r)
 {
 	int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd;
 
 	fd = openat(dirfd, LOCK_NAME, flags);
+	*existed_r = fd >= 0;
 	if (fd < 0 && errno == ENOENT)
 		fd = openat(dirfd, LOCK_NAME, flags | O_CREAT, 0600);
 	return fd;
@@ -210,7 +214,7 @@ take_lock(struct maildir *m, char why[PK_MAILDIR_WHY])
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat st;
 
-	m->lockfd = open_lock(m->dirfd);
+	m->lockfd = open_lock(m->dirfd, &m->opened_before);
 	if (m->lockfd < 0 || fstat(m->lockfd, &st) != 0)
 		return say_failure(LOCK_NAME, why);
 	if (!S_ISREG(st.st_mode)) {
@@ -265,6 +269,7 @@ scan_maildir(struct maildir *m, char why[PK_MAILDIR_WHY])
 		.nfs = m->nfs,
 		.max = PK_INDEX_MAX,
 		.now = time(NULL),
+		.opened_before = m->opened_before,
 	};
 	struct pk_scan_result result;
 	enum pk_maildir_status status;
@@ -289,12 +294,16 @@ fill_index(struct maildir *m, const struct pk_maildir_settings *settings,
 {
 	struct pk_index_stamp stamps[PK_DIRS];
 	enum pk_maildir_status status;
+	enum pk_err err;
 
 	status = take_stamps(m, settings->create, stamps, why);
 	if (status != PK_MAILDIR_OK)
 		return status;
-	if (pk_index_load(m->dirfd, &m->index, why) == PK_OK && !m->nfs &&
-	    m->index.header->trusted &&
+	err = pk_index_load(m->dirfd, &m->index, why);
+	/* It is sound for all we know, and its facts must not be lost. */
+	if (err == PK_ERR_NOMEM)
+		return PK_MAILDIR_TEMPORARY;
+	if (err == PK_OK && !m->nfs && m->index.header->trusted &&
 	    pk_dir_stamps_equal(m->index.header->stamps, stamps))
 		return PK_MAILDIR_OK;
 	return settings->defer_scan ? PK_MAILDIR_SCAN : scan_maildir(m, why);

@@ -56,6 +56,19 @@ enum pk_maildir_status pk_maildir_scan_deferred(struct pk_maildrop *md,
 /* What update() or a read could not do, as one line for the log, or "". */
 const char *pk_maildir_why(const struct pk_maildrop *md);
 
+/*
+ * When facts of this mailbox began, as the index says; 0: not known.  And the
+ * last login that pk_maildir_logged_in() noted; 0: not known, or not yet.
+ */
+int64_t pk_maildir_facts_since(const struct pk_maildrop *md);
+int64_t pk_maildir_last_login(const struct pk_maildrop *md);
+
+/*
+ * Remember a login at time when: at once, in the index as it is on the disk
+ * (no room is needed, and nothing is synced), else when it is next written.
+ */
+void pk_maildir_logged_in(struct pk_maildrop *md, int64_t when);
+
 /* The number of the message with that unique-id, or 0; the second asks only. */
 uint32_t pk_maildir_find(const struct pk_maildrop *md, const char *uid,
     size_t uid_len);

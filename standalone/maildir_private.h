@@ -26,6 +26,7 @@ struct maildir {
 	uint32_t message_id;
 	uint64_t message_size;
 	bool nfs;
+	bool opened_before;	/* popkeep.lock was there */
 	char *retained;		/* NULL: there is none */
 	bool changed;		/* the index is to be written */
 	char why[PK_MAILDIR_WHY];
@@ -59,7 +60,11 @@ void pk_maildir_say(struct maildir *m, uint32_t id);
 /* Write the index without what was removed, and names as they are now. */
 enum pk_err pk_maildir_save(struct maildir *m, char why[PK_MAILDIR_WHY]);
 
-/* The UPDATE state (struct pk_maildrop_ops). */
+/* What is known of messages, and the UPDATE state (struct pk_maildrop_ops). */
+void pk_maildir_facts(const struct pk_maildrop *md, uint32_t msgno,
+    int64_t now, struct pk_facts *facts_r);
+void pk_maildir_note(struct pk_maildrop *md, uint32_t msgno,
+    enum pk_note note, int64_t when);
 uint32_t pk_maildir_update(struct pk_maildrop *md, const struct pk_update *u);
 
 /* Where the messages of each verdict go to; NULL: they are unlinked. */
