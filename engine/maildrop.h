@@ -116,11 +116,13 @@ struct pk_maildrop_ops {
 	    enum pk_note note, int64_t when);
 
 	/*
-	 * The UPDATE state: plan[msgno - 1] is an enum pk_verdict for each
-	 * message.  Returns how many of those to be disposed of are still
-	 * there afterwards; a message that was already gone is not.
+	 * The UPDATE state.  u->outcome has room for each message and is set.
+	 * Returns how many messages that the plan does not keep are still
+	 * there; one that was already gone is not.  Durable on return, as far
+	 * as the outcomes say so; each message is whole in at least one place
+	 * at any instant.
 	 */
-	uint32_t (*update)(struct pk_maildrop *md, const uint8_t *plan);
+	uint32_t (*update)(struct pk_maildrop *md, const struct pk_update *u);
 };
 
 /* The head of every store's own structure. */

@@ -27,6 +27,7 @@
 #define TEMP_TRIES	8
 
 #define HASHED_HEADER	offsetof(struct pk_index_header, header_hash)
+#define LAST_LOGIN	offsetof(struct pk_index_header, last_login)
 
 /* The largest file that can be an index. */
 #define FILE_MAX	(sizeof(struct pk_index_header) + \
@@ -62,6 +63,7 @@ header_fault(const struct pk_index_header *header, uint64_t size)
 		return "damaged (header)";
 	if (header->count > PK_INDEX_MAX || header->trusted > 1 ||
 	    header->names_len > FILE_MAX ||
+	    (header->flags & ~PK_INDEX_FACTS_LOST) != 0 ||
 	    size - sizeof(*header) != body_len(header))
 		return "damaged (lengths)";
 	return NULL;
@@ -261,7 +263,7 @@ void
 pk_index_copy_facts(struct pk_index *ix, const struct pk_index *from)
 {
 	ix->header->facts_since = from->header->facts_since;
-	ix->header->reserved = from->header->reserved;
+	ix->header->flags = from->header->flags;
 	ix->header->last_login = from->header->last_login;
 	ix->header->last_login_check = from->header->last_login_check;
 }
@@ -419,6 +421,40 @@ pk_index_save(int dirfd, struct pk_index *ix, char why[PK_MAILDIR_WHY])
 		return PK_ERR_IO;
 	}
 	return PK_OK;
+}
+
+static enum pk_err
+write_last_login(int fd, int64_t when)
+{
+	struct pk_index_header header;
+	const int64_t pair[2] = { when, ~when };
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return PK_ERR_IO;
+	if (file_fault(&st) != NULL ||
+	    read_all(fd, (char *)&header, sizeof(header)) != PK_OK ||
+	    header_fault(&header, (uint64_t)st.st_size) != NULL)
+		return PK_ERR_SYNTAX;
+	/* Torn by a crash it does not match its check, and is not known. */
+	if (pwrite(fd, pair, sizeof(pair), LAST_LOGIN) != sizeof(pair))
+		return PK_ERR_IO;
+	return PK_OK;
+}
+
+enum pk_err
+pk_index_write_last_login(int dirfd, int64_t when)
+{
+	enum pk_err err;
+	int fd;
+
+	fd = openat(dirfd, INDEX_NAME, O_RDWR | O_NOFOLLOW | O_NONBLOCK |
+	    O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? PK_ERR_NOTFOUND : PK_ERR_IO;
+	err = write_last_login(fd, when);
+	(void)close(fd);
+	return err;
 }
 
 void

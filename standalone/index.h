@@ -18,7 +18,7 @@
 #define PK_INDEX_MAX	10000000
 
 #define PK_INDEX_MAGIC	"PKINDEX"
-#define PK_INDEX_VERSION	1
+#define PK_INDEX_VERSION	2
 #define PK_INDEX_ORDER	UINT32_C(0x01020304)
 
 /* The directories of a Maildir that hold messages. */
@@ -53,6 +53,7 @@ struct pk_index_record {
 	int64_t delivered;
 	int64_t first_seen;
 	int64_t downloaded;	/* when; 0: not known to be */
+	int64_t read;		/* by a whole TOP; as above */
 	int64_t unconfirmed_last;
 	uint32_t unconfirmed;	/* unconfirmed downloads */
 	uint32_t name_off;
@@ -61,6 +62,9 @@ struct pk_index_record {
 	uint16_t flags;
 	uint32_t reserved;
 };
+
+/* Flags of the header. */
+#define PK_INDEX_FACTS_LOST	UINT64_C(0x1)	/* there was an index before */
 
 /*
  * The file: this header, count records, names_len octets of names, all in the
@@ -76,7 +80,7 @@ struct pk_index_header {
 	uint64_t names_len;
 	struct pk_index_stamp stamps[PK_DIRS];
 	int64_t facts_since;
-	uint64_t reserved;
+	uint64_t flags;
 	uint64_t body_hash;	/* XXH3 of records and names */
 	uint64_t header_hash;	/* XXH3 of the header up to here */
 	int64_t last_login;	/* 0: not known */
@@ -84,7 +88,7 @@ struct pk_index_header {
 };
 
 _Static_assert(sizeof(struct pk_index_stamp) == 32, "stamp has no holes");
-_Static_assert(sizeof(struct pk_index_record) == 64, "record has no holes");
+_Static_assert(sizeof(struct pk_index_record) == 72, "record has no holes");
 _Static_assert(sizeof(struct pk_index_header) == 144, "header has no holes");
 
 /* The index in memory is the file's image: one allocation. */
@@ -129,6 +133,14 @@ const char *pk_index_name(const struct pk_index *ix,
     const struct pk_index_record *record);
 const char *pk_index_uid(const struct pk_index *ix,
     const struct pk_index_record *record, size_t *len_r);
+
+/*
+ * Write the time of the last login into the file as it is, if it is a sound
+ * index: this takes no room on the disk, and is not synced.  The caller holds
+ * the maildrop's lock.  PK_ERR_NOTFOUND, PK_ERR_SYNTAX, PK_ERR_IO: it is not
+ * written.
+ */
+enum pk_err pk_index_write_last_login(int dirfd, int64_t when) PK_WARN_UNUSED;
 
 /*
  * Write the index durably in place of the old one; the caller holds the

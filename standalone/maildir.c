@@ -35,6 +35,28 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
+int
+pk_maildir_dir(struct maildir *m, enum pk_maildir_dir dir)
+{
+	if (m->dirs[dir] < 0)
+		m->dirs[dir] = pk_dir_open(m->dirfd, dir);
+	return m->dirs[dir];
+}
+
+void
+pk_maildir_say(struct maildir *m, uint32_t id)
+{
+	enum pk_maildir_dir dir = PK_CUR;
+	const char *name;
+	char text[PK_WHY_NAME];
+	int err = errno;
+
+	if (!pk_places_get(&m->places, &m->index, id, &dir, &name))
+		name = pk_index_name(&m->index, &m->index.records[id]);
+	pk_why_add(m->why, "%s/%s: %s", pk_dir_name(dir),
+	    pk_why_name(text, name), strerror(err));
+}
+
 static uint32_t
 maildir_count(const struct pk_maildrop *md)
 {
@@ -139,6 +161,8 @@ static const struct pk_maildrop_ops maildir_ops = {
 	.open = maildir_open,
 	.read = maildir_read,
 	.close = maildir_close,
+	.facts = pk_maildir_facts,
+	.note = pk_maildir_note,
 	.update = pk_maildir_update,
 };
 
@@ -169,13 +193,15 @@ open_dir(struct maildir *m, const char *path, bool create, char why[])
 	return PK_MAILDIR_OK;
 }
 
+/* It is never unlinked: where it is, there was a session before. */
 static int
-open_lock(int dirfd)
+open_lock(int dirfd, bool *existed_r)
 {
 	int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd;
 
 	fd = openat(dirfd, LOCK_NAME, flags);
+	*existed_r = fd >= 0;
 	if (fd < 0 && errno == ENOENT)
 		fd = openat(dirfd, LOCK_NAME, flags | O_CREAT, 0600);
 	return fd;
@@ -188,7 +214,7 @@ take_lock(struct maildir *m, char why[PK_MAILDIR_WHY])
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat st;
 
-	m->lockfd = open_lock(m->dirfd);
+	m->lockfd = open_lock(m->dirfd, &m->opened_before);
 	if (m->lockfd < 0 || fstat(m->lockfd, &st) != 0)
 		return say_failure(LOCK_NAME, why);
 	if (!S_ISREG(st.st_mode)) {
@@ -243,6 +269,7 @@ scan_maildir(struct maildir *m, char why[PK_MAILDIR_WHY])
 		.nfs = m->nfs,
 		.max = PK_INDEX_MAX,
 		.now = time(NULL),
+		.opened_before = m->opened_before,
 	};
 	struct pk_scan_result result;
 	enum pk_maildir_status status;
@@ -267,12 +294,16 @@ fill_index(struct maildir *m, const struct pk_maildir_settings *settings,
 {
 	struct pk_index_stamp stamps[PK_DIRS];
 	enum pk_maildir_status status;
+	enum pk_err err;
 
 	status = take_stamps(m, settings->create, stamps, why);
 	if (status != PK_MAILDIR_OK)
 		return status;
-	if (pk_index_load(m->dirfd, &m->index, why) == PK_OK && !m->nfs &&
-	    m->index.header->trusted &&
+	err = pk_index_load(m->dirfd, &m->index, why);
+	/* It is sound for all we know, and its facts must not be lost. */
+	if (err == PK_ERR_NOMEM)
+		return PK_MAILDIR_TEMPORARY;
+	if (err == PK_OK && !m->nfs && m->index.header->trusted &&
 	    pk_dir_stamps_equal(m->index.header->stamps, stamps))
 		return PK_MAILDIR_OK;
 	return settings->defer_scan ? PK_MAILDIR_SCAN : scan_maildir(m, why);
@@ -289,7 +320,31 @@ free_maildir(struct maildir *m)
 	close_fd(&m->dirfd);
 	pk_places_deinit(&m->places);
 	pk_index_free(&m->index);
+	free(m->retained);
 	free(m);
+}
+
+/* A maildrop with nothing open; NULL: out of memory. */
+static struct maildir *
+new_maildir(const struct pk_maildir_settings *settings)
+{
+	struct maildir *m;
+
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return NULL;
+	m->head.ops = &maildir_ops;
+	m->dirfd = m->lockfd = m->message = -1;
+	m->dirs[PK_NEW] = m->dirs[PK_CUR] = -1;
+	m->nfs = settings->nfs;
+	if (settings->retained == NULL)
+		return m;
+	m->retained = strdup(settings->retained);
+	if (m->retained == NULL) {
+		free(m);
+		return NULL;
+	}
+	return m;
 }
 
 enum pk_maildir_status
@@ -300,15 +355,11 @@ pk_maildir_open(const char *path, const struct pk_maildir_settings *settings,
 	struct maildir *m;
 
 	why[0] = '\0';
-	m = calloc(1, sizeof(*m));
+	m = new_maildir(settings);
 	if (m == NULL) {
 		pk_why_add(why, "out of memory");
 		return PK_MAILDIR_TEMPORARY;
 	}
-	m->head.ops = &maildir_ops;
-	m->dirfd = m->lockfd = m->message = -1;
-	m->dirs[PK_NEW] = m->dirs[PK_CUR] = -1;
-	m->nfs = settings->nfs;
 	status = open_dir(m, path, settings->create, why);
 	if (status == PK_MAILDIR_OK)
 		status = take_lock(m, why);

@@ -26,6 +26,11 @@ struct pk_maildir_settings {
 	bool nfs;		/* always read the directories */
 	bool create;		/* make a missing Maildir (mode 0700) */
 	bool defer_scan;	/* do not read the directories in _open() */
+	/*
+	 * The Retained place of this maildrop, absolute; made (mode 0700) when
+	 * it is first needed.  NULL: PK_RETAIN fails for every message.
+	 */
+	const char *retained;
 };
 
 /*
@@ -50,6 +55,51 @@ enum pk_maildir_status pk_maildir_scan_deferred(struct pk_maildrop *md,
 
 /* What update() or a read could not do, as one line for the log, or "". */
 const char *pk_maildir_why(const struct pk_maildrop *md);
+
+/*
+ * When facts of this mailbox began, as the index says; 0: not known.  And the
+ * last login that pk_maildir_logged_in() noted; 0: not known, or not yet.
+ */
+int64_t pk_maildir_facts_since(const struct pk_maildrop *md);
+int64_t pk_maildir_last_login(const struct pk_maildrop *md);
+
+/*
+ * Remember a login at time when: at once, in the index as it is on the disk
+ * (no room is needed, and nothing is synced), else when it is next written.
+ */
+void pk_maildir_logged_in(struct pk_maildrop *md, int64_t when);
+
+/* The number of the message with that unique-id, or 0; the second asks only. */
+uint32_t pk_maildir_find(const struct pk_maildrop *md, const char *uid,
+    size_t uid_len);
+bool pk_maildir_present(const struct pk_maildrop *md, const char *uid,
+    size_t uid_len);
+
+/*
+ * The Retained place is opened by pk_maildir_open() on its path, and is a
+ * maildrop like others.  No facts come with a message: delivered is the time
+ * in the name, or not before the first time that it was seen there.
+ *
+ * These two work on a maildrop and its Retained place, and so take both, open:
+ * with both locks held.  Open the maildrop first, as sessions do.  Neither
+ * changes the list of md (a restored message is in it at the next opening).
+ *
+ * _restore() moves a message back, to cur, under the name it has; an identical
+ * message that is there already is taken for it.  PK_ERR_NOTFOUND: it is not
+ * in the Retained place.  PK_ERR_NOMEM, PK_ERR_IO: it still is, and
+ * pk_maildir_why(retained) says why.
+ */
+enum pk_err pk_maildir_restore(struct pk_maildrop *retained, const char *uid,
+    size_t uid_len, struct pk_maildrop *md) PK_WARN_UNUSED;
+
+/*
+ * _drop_doubles() is for the sweep: a crash between copying and unlinking left
+ * a message in both places.  What has the same base name, size and contents in
+ * the Retained place is removed from the maildrop, durably.  Returns how many
+ * messages that were; pk_maildir_why(md) says what failed.
+ */
+uint32_t pk_maildir_drop_doubles(struct pk_maildrop *md,
+    struct pk_maildrop *retained);
 
 /* Write what changed to the index, unlock, free, *mdp = NULL. */
 void pk_maildir_close(struct pk_maildrop **mdp);

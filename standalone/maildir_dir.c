@@ -95,6 +95,15 @@ pk_dir_open(int dirfd, enum pk_maildir_dir dir)
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+int
+pk_dir_sync(int fd)
+{
+	if (fsync(fd) == 0 || errno == EINVAL || errno == ENOSYS ||
+	    errno == ENOTSUP)
+		return 0;
+	return -1;
+}
+
 static enum pk_maildir_status
 read_entries(DIR *stream, enum pk_maildir_dir dir, pk_dir_visit *visit,
     void *ctx, uint32_t *irregular_r)

@@ -32,6 +32,12 @@ bool pk_dir_stamps_equal(const struct pk_index_stamp a[PK_DIRS],
 int pk_dir_open(int dirfd, enum pk_maildir_dir dir);
 
 /*
+ * Make the entries of a directory durable.  -1 and errno.  A file system that
+ * has no such thing (EINVAL, ENOSYS...) is taken as it is.
+ */
+int pk_dir_sync(int fd);
+
+/*
  * Called for a name that does not begin with "." and is not known to be
  * something else than a regular file; sure: it is known to be one.
  * Anything but PK_MAILDIR_OK ends the reading.

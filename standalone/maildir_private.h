@@ -11,6 +11,7 @@
 #include "standalone/index.h"
 #include "standalone/maildir.h"
 #include "standalone/maildir_locate.h"
+#include "standalone/maildir_target.h"
 
 /* How often a message is looked for that is renamed again meanwhile. */
 #define PK_LOOK_TRIES	4
@@ -25,6 +26,8 @@ struct maildir {
 	uint32_t message_id;
 	uint64_t message_size;
 	bool nfs;
+	bool opened_before;	/* popkeep.lock was there */
+	char *retained;		/* NULL: there is none */
 	bool changed;		/* the index is to be written */
 	char why[PK_MAILDIR_WHY];
 };
@@ -57,7 +60,30 @@ void pk_maildir_say(struct maildir *m, uint32_t id);
 /* Write the index without what was removed, and names as they are now. */
 enum pk_err pk_maildir_save(struct maildir *m, char why[PK_MAILDIR_WHY]);
 
-/* The UPDATE state (struct pk_maildrop_ops). */
-uint32_t pk_maildir_update(struct pk_maildrop *md, const uint8_t *plan);
+/* What is known of messages, and the UPDATE state (struct pk_maildrop_ops). */
+void pk_maildir_facts(const struct pk_maildrop *md, uint32_t msgno,
+    int64_t now, struct pk_facts *facts_r);
+void pk_maildir_note(struct pk_maildrop *md, uint32_t msgno,
+    enum pk_note note, int64_t when);
+uint32_t pk_maildir_update(struct pk_maildrop *md, const struct pk_update *u);
+
+/* Where the messages of each verdict go to; NULL: they are unlinked. */
+#define PK_VERDICTS 3
+struct pk_targets {
+	struct pk_target *of[PK_VERDICTS];
+};
+
+/*
+ * Is the open target good for messages of m?  Looks for them in it.  false:
+ * m->why says what is wrong, and the target is closed.
+ */
+bool pk_maildir_prepare(struct maildir *m, struct pk_target *t);
+
+/*
+ * The UPDATE state with these targets; in one that is closed nothing succeeds.
+ * Outcomes of PK_RETAIN and PK_DISPOSE say that they were reached.
+ */
+uint32_t pk_maildir_carry_out(struct maildir *m, const struct pk_update *u,
+    const struct pk_targets *targets);
 
 #endif

@@ -551,6 +551,8 @@ finish(struct reading *rd, const struct pk_index *old,
 		    !pk_dir_stamps_equal(header->stamps, old->header->stamps);
 	} else {
 		header->facts_since = rd->scan->now;
+		if (rd->scan->opened_before)
+			header->flags |= PK_INDEX_FACTS_LOST;
 		result.changed = true;
 	}
 	if (rd->irregular > 0)

@@ -44,6 +44,7 @@ struct pk_scan {
 	bool nfs;
 	uint32_t max;			/* messages: PK_INDEX_MAX */
 	int64_t now;			/* wall clock: first_seen */
+	bool opened_before;		/* without an index, facts are lost */
 	/* The file system's own clock before the scan; tv_sec 0: unknown. */
 	struct timespec fs_now;
 };

@@ -1,5 +1,5 @@
 /*
- * The UPDATE state of a Maildir: removing messages, and writing the index.
+ * The UPDATE state of a Maildir: removing and moving messages.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -7,179 +7,135 @@
 
 #include <sys/stat.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "standalone/maildir_dir.h"
+#include "standalone/maildir_move.h"
 #include "standalone/maildir_private.h"
 #include "standalone/maildir_why.h"
 
-/* The UPDATE state of a message, in the place of its verdict. */
+/* The UPDATE state of a message, in the place of its outcome. */
 enum progress {
 	KEPT,
-	PENDING,	/* to be disposed of, and not where it was */
-	UNLINKED_NEW,	/* from new */
-	UNLINKED_CUR,	/* from cur */
+	PENDING,	/* nothing is done, and it is not where it was */
+	COPIED,		/* it is where it goes to; to be unlinked here */
+	TAKEN_NEW,	/* it is no more in new */
+	TAKEN_CUR,	/* it is no more in cur */
 	GONE,		/* somebody else removed it */
 	LEFT,		/* it cannot be removed */
 };
 
-int
-pk_maildir_dir(struct maildir *m, enum pk_maildir_dir dir)
+struct update {
+	struct maildir *m;
+	const uint8_t *plan;
+	uint8_t *state;			/* an enum progress each */
+	const struct pk_targets *targets;
+};
+
+static bool
+is_pending(enum progress progress)
 {
-	if (m->dirs[dir] < 0)
-		m->dirs[dir] = pk_dir_open(m->dirfd, dir);
-	return m->dirs[dir];
-}
-
-/* The name that record id has now, as far as is known. */
-static const char *
-name_now(const struct maildir *m, uint32_t id)
-{
-	enum pk_maildir_dir dir;
-	const char *name;
-
-	if (!pk_places_get(&m->places, &m->index, id, &dir, &name))
-		name = pk_index_name(&m->index, &m->index.records[id]);
-	return name;
-}
-
-/* The record as it is now, with the directory it is in. */
-static struct pk_index_record
-record_now(const struct maildir *m, uint32_t id)
-{
-	struct pk_index_record record = m->index.records[id];
-	enum pk_maildir_dir dir;
-	const char *name;
-
-	if (pk_places_has_moved(&m->places, id) &&
-	    pk_places_get(&m->places, &m->index, id, &dir, &name)) {
-		record.flags &= (uint16_t)~PK_RECORD_CUR;
-		if (dir == PK_CUR)
-			record.flags |= PK_RECORD_CUR;
-	}
-	return record;
-}
-
-/* A copy of the index without what was removed, names as they are now. */
-static enum pk_err
-copy_index(const struct maildir *m, struct pk_index *copy_r)
-{
-	const struct pk_index_record *records = m->index.records;
-	struct pk_index_record record;
-	uint32_t i, kept = 0;
-	uint64_t names_len = 0;
-	enum pk_err err;
-	size_t len;
-
-	for (i = 0; i < m->index.header->count; i++) {
-		if ((records[i].flags & PK_RECORD_REMOVED) != 0)
-			continue;
-		kept++;
-		names_len += pk_index_names_need(&records[i],
-		    strlen(name_now(m, i)));
-	}
-	err = pk_index_new(copy_r, kept, names_len);
-	if (err != PK_OK)
-		return err;
-	pk_index_copy_facts(copy_r, &m->index);
-	memcpy(copy_r->header->stamps, m->index.header->stamps,
-	    sizeof(copy_r->header->stamps));
-	copy_r->header->trusted = m->index.header->trusted;
-	for (i = 0; i < m->index.header->count; i++) {
-		if ((records[i].flags & PK_RECORD_REMOVED) != 0)
-			continue;
-		record = record_now(m, i);
-		pk_index_append(copy_r, &record, name_now(m, i),
-		    strlen(name_now(m, i)),
-		    pk_index_uid(&m->index, &records[i], &len));
-	}
-	return PK_OK;
-}
-
-enum pk_err
-pk_maildir_save(struct maildir *m, char why[PK_MAILDIR_WHY])
-{
-	struct pk_index copy;
-	enum pk_err err;
-
-	err = copy_index(m, &copy);
-	if (err != PK_OK) {
-		pk_why_add(why, "popkeep.index: out of memory");
-		return err;
-	}
-	err = pk_index_save(m->dirfd, &copy, why);
-	pk_index_free(&copy);
-	return err;
-}
-
-void
-pk_maildir_say(struct maildir *m, uint32_t id)
-{
-	enum pk_maildir_dir dir = PK_CUR;
-	const char *name;
-	char text[PK_WHY_NAME];
-	int err = errno;
-
-	if (!pk_places_get(&m->places, &m->index, id, &dir, &name))
-		name = name_now(m, id);
-	pk_why_add(m->why, "%s/%s: %s", pk_dir_name(dir),
-	    pk_why_name(text, name), strerror(err));
+	return progress == PENDING || progress == COPIED;
 }
 
 /*
- * Is the file that was found by its base name still the message?  Two files
+ * Is a file that was found by its base name still the message?  Two files
  * may share one, against the rules; the client has seen only one of them.
+ * And what is moved has to be a file.
  */
 static bool
-is_same_size(struct maildir *m, uint32_t id, int fd, const char *name)
+is_the_message(struct maildir *m, uint32_t id, int fd, const char *name,
+    bool move)
 {
+	bool moved = pk_places_has_moved(&m->places, id);
 	struct stat st;
 
-	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-	    (uint64_t)st.st_size == m->index.records[id].size;
+	if ((!move && !moved) ||
+	    fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return true;
+	return (!move || S_ISREG(st.st_mode)) &&
+	    (!moved || (uint64_t)st.st_size == m->index.records[id].size);
 }
 
-/* Unlink a message where it was last. */
+/* Unlink the file of a message. */
 static enum progress
-unlink_where_known(struct maildir *m, uint32_t id)
+take_by_unlink(const struct update *up, uint32_t id, enum pk_maildir_dir dir,
+    const char *name)
 {
+	if (unlinkat(up->m->dirs[dir], name, 0) == 0)
+		return dir == PK_CUR ? TAKEN_CUR : TAKEN_NEW;
+	if (pk_maildir_is_missing(errno))
+		return up->state[id];
+	pk_maildir_say(up->m, id);
+	return LEFT;
+}
+
+static enum progress
+take_by_move(const struct update *up, uint32_t id, enum pk_maildir_dir dir,
+    const char *name, struct pk_target *target)
+{
+	struct maildir *m = up->m;
+
+	switch (pk_move_message(target, m->dirs[dir], name, &m->index, id,
+	    m->why)) {
+	case PK_MOVED_AWAY:
+		return dir == PK_CUR ? TAKEN_CUR : TAKEN_NEW;
+	case PK_MOVED_COPIED:
+		up->state[id] = COPIED;
+		return take_by_unlink(up, id, dir, name);
+	case PK_MOVED_NOT:
+		return KEPT;
+	case PK_MOVED_MISSING:
+		return PENDING;
+	case PK_MOVED_FAILED:
+		break;
+	}
+	return LEFT;
+}
+
+/* Do with a message as the plan says, where it was last. */
+static enum progress
+take_where_known(const struct update *up, uint32_t id)
+{
+	struct pk_target *target = up->targets->of[up->plan[id]];
+	bool move = target != NULL && up->state[id] == PENDING;
+	struct maildir *m = up->m;
 	char text[PK_WHY_NAME];
 	enum pk_maildir_dir dir;
 	const char *name;
-	int fd;
 
 	if (!pk_places_get(&m->places, &m->index, id, &dir, &name))
-		return PENDING;
-	fd = pk_maildir_dir(m, dir);
-	if (fd >= 0 && pk_places_has_moved(&m->places, id) &&
-	    !is_same_size(m, id, fd, name)) {
+		return up->state[id];
+	if (move && target->top < 0)
+		return LEFT;
+	if (pk_maildir_dir(m, dir) < 0) {
+		if (pk_maildir_is_missing(errno))
+			return up->state[id];
+		pk_maildir_say(m, id);
+		return LEFT;
+	}
+	if (!is_the_message(m, id, m->dirs[dir], name, move)) {
 		pk_why_add(m->why, "%s/%s: not the file it was",
 		    pk_dir_name(dir), pk_why_name(text, name));
 		return LEFT;
 	}
-	if (fd >= 0 && unlinkat(fd, name, 0) == 0)
-		return dir == PK_CUR ? UNLINKED_CUR : UNLINKED_NEW;
-	if (pk_maildir_is_missing(errno))
-		return PENDING;
-	pk_maildir_say(m, id);
-	return LEFT;
+	return move ? take_by_move(up, id, dir, name, target) :
+	    take_by_unlink(up, id, dir, name);
 }
 
-/* Unlink what is pending.  Returns how many are so still. */
+/* Take what is pending.  Returns how many are so still. */
 static uint32_t
-unlink_pending(struct maildir *m, uint8_t *state)
+take_pending(const struct update *up)
 {
 	uint32_t i, pending = 0;
 
-	for (i = 0; i < m->index.header->count; i++) {
-		if (state[i] != PENDING)
+	for (i = 0; i < up->m->index.header->count; i++) {
+		if (!is_pending(up->state[i]))
 			continue;
-		state[i] = (uint8_t)unlink_where_known(m, i);
-		if (state[i] == PENDING)
+		up->state[i] = (uint8_t)take_where_known(up, i);
+		if (is_pending(up->state[i]))
 			pending++;
 	}
 	return pending;
@@ -187,42 +143,42 @@ unlink_pending(struct maildir *m, uint8_t *state)
 
 /* What is pending and known to be nowhere is gone; the rest is pending. */
 static uint32_t
-settle_gone(struct maildir *m, uint8_t *state)
+settle_gone(const struct update *up)
 {
 	uint32_t i, pending = 0;
-	enum pk_maildir_dir dir;
-	const char *name;
 
-	for (i = 0; i < m->index.header->count; i++) {
-		if (state[i] != PENDING)
+	for (i = 0; i < up->m->index.header->count; i++) {
+		if (!is_pending(up->state[i]))
 			continue;
-		if (pk_places_get(&m->places, &m->index, i, &dir, &name))
+		if (!pk_places_is_gone(&up->m->places, i))
 			pending++;
 		else
-			state[i] = GONE;
+			up->state[i] = up->state[i] == COPIED ? TAKEN_CUR :
+			    GONE;
 	}
 	return pending;
 }
 
 /*
- * Remove everything that is pending: where it was, and what is not there
+ * Take everything that is pending: where it was, and what is not there
  * any more where its base name is now.  One reading of the directories serves
  * all messages; more only follow when they are renamed again meanwhile.
  */
 static void
-remove_pending(struct maildir *m, uint8_t *state)
+take_all(const struct update *up)
 {
+	struct maildir *m = up->m;
 	uint32_t pending;
 	int tries;
 
-	pending = unlink_pending(m, state);
+	pending = take_pending(up);
 	for (tries = 0; pending > 0 && tries < PK_LOOK_TRIES; tries++) {
 		if (pk_places_update(&m->places, m->dirfd, m->nfs, &m->index,
 		    m->why) != PK_OK)
 			break;
-		pending = settle_gone(m, state);
+		pending = settle_gone(up);
 		if (pending > 0)
-			pending = unlink_pending(m, state);
+			pending = take_pending(up);
 	}
 	if (pending > 0)
 		pk_why_add(m->why, "%u messages could not be found and may "
@@ -231,82 +187,123 @@ remove_pending(struct maildir *m, uint8_t *state)
 
 /*
  * Make the removals from a directory durable.  What cannot be made so counts
- * as left: after a crash it may be back, and the client has to know.  A file
- * system that has no such thing (EINVAL, ENOSYS...) is taken as it is.
+ * as left: after a crash it may be back, and the client has to know.
  */
 static void
-sync_dir(struct maildir *m, enum pk_maildir_dir dir, uint8_t *state)
+sync_dir(const struct update *up, enum pk_maildir_dir dir)
 {
-	uint8_t unlinked = dir == PK_CUR ? UNLINKED_CUR : UNLINKED_NEW;
-	uint32_t i, count = m->index.header->count;
+	uint8_t taken = dir == PK_CUR ? TAKEN_CUR : TAKEN_NEW;
+	uint32_t i, count = up->m->index.header->count;
 
-	if (memchr(state, unlinked, count) == NULL ||
-	    pk_maildir_dir(m, dir) < 0)
+	if (memchr(up->state, taken, count) == NULL ||
+	    pk_maildir_dir(up->m, dir) < 0 ||
+	    pk_dir_sync(up->m->dirs[dir]) == 0)
 		return;
-	if (fsync(m->dirs[dir]) == 0 || errno == EINVAL || errno == ENOSYS ||
-	    errno == ENOTSUP)
-		return;
-	pk_why_add(m->why, "%s: fsync: %m", pk_dir_name(dir));
+	pk_why_add(up->m->why, "%s: fsync: %m", pk_dir_name(dir));
 	for (i = 0; i < count; i++)
-		if (state[i] == unlinked)
-			state[i] = LEFT;
+		if (up->state[i] == taken)
+			up->state[i] = LEFT;
 }
 
-/* Drop what was removed from the index; count what is left. */
-static uint32_t
-settle_update(struct maildir *m, const uint8_t *state)
+/* The same where messages were moved to, which comes first. */
+static void
+sync_targets(const struct update *up)
 {
+	struct pk_target *target;
+	uint32_t i;
+	int verdict;
+
+	for (verdict = 0; verdict < PK_VERDICTS; verdict++) {
+		target = up->targets->of[verdict];
+		if (target == NULL || pk_target_sync(target, up->m->why))
+			continue;
+		for (i = 0; i < up->m->index.header->count; i++)
+			if (up->plan[i] == verdict &&
+			    (up->state[i] == TAKEN_NEW ||
+			    up->state[i] == TAKEN_CUR))
+				up->state[i] = LEFT;
+	}
+}
+
+static enum pk_outcome
+outcome_of(const struct update *up, uint32_t id)
+{
+	switch ((enum progress)up->state[id]) {
+	case KEPT:
+		return PK_OUTCOME_KEPT;
+	case PENDING:
+	case COPIED:
+	case LEFT:
+		break;
+	case TAKEN_NEW:
+	case TAKEN_CUR:
+		return up->plan[id] == PK_RETAIN ? PK_OUTCOME_RETAINED :
+		    PK_OUTCOME_DISPOSED;
+	case GONE:
+		return PK_OUTCOME_VANISHED;
+	}
+	return PK_OUTCOME_FAILED;
+}
+
+/* Outcomes take the place of states; what is gone leaves the index. */
+static uint32_t
+settle_update(const struct update *up)
+{
+	struct maildir *m = up->m;
+	struct pk_index_record *record;
 	uint32_t i, left = 0;
 
 	for (i = 0; i < m->index.header->count; i++) {
-		switch ((enum progress)state[i]) {
-		case KEPT:
-			break;
-		case PENDING:
-		case LEFT:
+		record = &m->index.records[i];
+		up->state[i] = (uint8_t)outcome_of(up, i);
+		if (up->state[i] == PK_OUTCOME_FAILED)
 			left++;
-			break;
-		case UNLINKED_NEW:
-		case UNLINKED_CUR:
-		case GONE:
-			m->index.records[i].flags |= PK_RECORD_REMOVED;
-			m->index.header->trusted = 0;
-			m->changed = true;
-			break;
-		}
+		if (up->state[i] == PK_OUTCOME_KEPT ||
+		    up->state[i] == PK_OUTCOME_FAILED ||
+		    (record->flags & PK_RECORD_REMOVED) != 0)
+			continue;
+		record->flags |= PK_RECORD_REMOVED;
+		m->index.header->trusted = 0;
+		m->changed = true;
 	}
 	return left;
 }
 
-uint32_t
-pk_maildir_update(struct pk_maildrop *md, const uint8_t *plan)
+/* What is to be done.  A message that was removed before has vanished. */
+static void
+begin_update(const struct update *up)
 {
-	struct maildir *m = from_head(md);
-	uint32_t i, left = 0, wanted = 0, count = m->index.header->count;
-	uint8_t *state;
+	uint32_t i;
 
-	m->why[0] = '\0';
-	state = calloc((size_t)count + 1, 1);
-	for (i = 0; i < count; i++) {
-		if (plan[i] != PK_DISPOSE)
-			continue;
-		if ((m->index.records[i].flags & PK_RECORD_REMOVED) != 0)
-			continue;
-		wanted++;
-		if (state != NULL)
-			state[i] = PENDING;
+	for (i = 0; i < up->m->index.header->count; i++) {
+		if (up->plan[i] == PK_KEEP)
+			up->state[i] = KEPT;
+		else if ((up->m->index.records[i].flags &
+		    PK_RECORD_REMOVED) != 0)
+			up->state[i] = GONE;
+		else
+			up->state[i] = PENDING;
 	}
-	if (state == NULL && wanted > 0)
-		pk_why_add(m->why, "out of memory");
-	if (wanted > 0 && state != NULL) {
-		remove_pending(m, state);
-		sync_dir(m, PK_NEW, state);
-		sync_dir(m, PK_CUR, state);
-		left = settle_update(m, state);
-	} else {
-		left = wanted;
-	}
-	free(state);
+}
+
+uint32_t
+pk_maildir_carry_out(struct maildir *m, const struct pk_update *u,
+    const struct pk_targets *targets)
+{
+	struct update up = {
+		.m = m,
+		.plan = u->plan,
+		.state = u->outcome,
+		.targets = targets,
+	};
+	uint32_t left;
+
+	begin_update(&up);
+	take_all(&up);
+	sync_targets(&up);
+	sync_dir(&up, PK_NEW);
+	sync_dir(&up, PK_CUR);
+	left = settle_update(&up);
 	/* Whether that succeeds or not: it is not tried again at the end. */
 	if (m->changed)
 		(void)!pk_maildir_save(m, m->why);
@@ -314,3 +311,56 @@ pk_maildir_update(struct pk_maildrop *md, const uint8_t *plan)
 	return left;
 }
 
+bool
+pk_maildir_prepare(struct maildir *m, struct pk_target *t)
+{
+	if (pk_target_is(t, m->dirfd))
+		pk_why_add(m->why, "messages would be moved to where they are");
+	else if (pk_places_update(&t->there, t->top, m->nfs, &m->index,
+	    m->why) == PK_OK)
+		return true;
+	pk_target_close(t);
+	return false;
+}
+
+static bool
+is_planned(const struct maildir *m, const struct pk_update *u,
+    enum pk_verdict verdict)
+{
+	return memchr(u->plan, verdict, m->index.header->count) != NULL;
+}
+
+static void
+open_retained(struct maildir *m, struct pk_target *t)
+{
+	if (m->retained == NULL)
+		pk_why_add(m->why, "there is no Retained place");
+	else if (pk_target_open_retained(t, m->retained, m->why) == PK_OK)
+		(void)pk_maildir_prepare(m, t);
+}
+
+uint32_t
+pk_maildir_update(struct pk_maildrop *md, const struct pk_update *u)
+{
+	struct maildir *m = from_head(md);
+	struct pk_target retained = PK_TARGET_CLOSED;
+	struct pk_target folder = PK_TARGET_CLOSED;
+	struct pk_targets targets = { { NULL } };
+	uint32_t left;
+
+	m->why[0] = '\0';
+	if (is_planned(m, u, PK_RETAIN)) {
+		targets.of[PK_RETAIN] = &retained;
+		open_retained(m, &retained);
+	}
+	if (u->folder[0] != '\0' && is_planned(m, u, PK_DISPOSE)) {
+		targets.of[PK_DISPOSE] = &folder;
+		if (pk_target_open_folder(&folder, m->dirfd, u->folder,
+		    m->why) == PK_OK)
+			(void)pk_maildir_prepare(m, &folder);
+	}
+	left = pk_maildir_carry_out(m, u, &targets);
+	pk_target_close(&retained);
+	pk_target_close(&folder);
+	return left;
+}

@@ -148,7 +148,8 @@ static uint32_t
 update(const struct client *c)
 {
 	const uint8_t *events = pk_session_events(c->session);
-	uint8_t *plan = calloc((size_t)c->messages + 1, 1);
+	uint8_t *plan = calloc((size_t)c->messages + 1, 2);
+	struct pk_update u = { .plan = plan, .folder = "" };
 	struct pk_session_totals t;
 	uint32_t i, left;
 
@@ -159,7 +160,8 @@ update(const struct client *c)
 	for (i = 0; i < c->messages; i++)
 		if ((events[i] & PK_EVENT_DELE) != 0)
 			plan[i] = PK_DISPOSE;
-	left = c->md->ops->update(c->md, plan);
+	u.outcome = plan + c->messages + 1;
+	left = c->md->ops->update(c->md, &u);
 	free(plan);
 	return left;
 }

@@ -24,18 +24,35 @@ int __real_fstatat(int dirfd, const char *name, struct stat *st, int flags);
 int __real_unlinkat(int dirfd, const char *name, int flags);
 ssize_t __real_read(int fd, void *buf, size_t size);
 struct dirent *__real_readdir(DIR *dir);
+int __real_renameat2(int from, const char *name, int to, const char *target,
+    unsigned int flags);
+int __real_linkat(int from, const char *name, int to, const char *target,
+    int flags);
+int __real_mkdirat(int dirfd, const char *name, mode_t mode);
+ssize_t __real_write(int fd, const void *buf, size_t size);
+ssize_t __real_pread(int fd, void *buf, size_t size, off_t offset);
+ssize_t __real_pwrite(int fd, const void *buf, size_t size, off_t offset);
 int __wrap_openat(int dirfd, const char *name, int flags, ...);
 int __wrap_fstatat(int dirfd, const char *name, struct stat *st, int flags);
 int __wrap_unlinkat(int dirfd, const char *name, int flags);
 int __wrap_fsync(int fd);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 struct dirent *__wrap_readdir(DIR *dir);
+int __wrap_renameat2(int from, const char *name, int to, const char *target,
+    unsigned int flags);
+int __wrap_linkat(int from, const char *name, int to, const char *target,
+    int flags);
+int __wrap_mkdirat(int dirfd, const char *name, mode_t mode);
+ssize_t __wrap_write(int fd, const void *buf, size_t size);
+ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t offset);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t offset);
 
 char box[64];
 int boxfd;
 char why[PK_MAILDIR_WHY];
 struct pk_maildir_settings settings;
 struct calls calls;
+uint8_t outcomes[512];
 
 /* ---- system calls ------------------------------------------------------- */
 
@@ -43,6 +60,30 @@ static bool
 is_name(const char *wanted, const char *name)
 {
 	return wanted == NULL || (name != NULL && strcmp(wanted, name) == 0);
+}
+
+/* Count a step, and say whether it is the one to fail. */
+static bool
+step_fails(void)
+{
+	unsigned step;
+
+	if (calls.stepping == STEP_NONE)
+		return false;
+	step = calls.step++;
+	if (calls.stepping == STEP_CRASH && step == calls.at)
+		_exit(CRASHED);
+	return (calls.stepping == STEP_FAIL && step == calls.at) ||
+	    (calls.stepping == STEP_FAIL_ON && step >= calls.at);
+}
+
+static void
+trace(char letter)
+{
+	size_t len = strlen(calls.trace);
+
+	if (len + 1 < sizeof(calls.trace))
+		calls.trace[len] = letter;
 }
 
 /* Run the hook, and say whether the call is to fail. */
@@ -59,6 +100,10 @@ enter(enum call call, const char *name)
 			calls.hook = NULL;
 			hook();
 		}
+	}
+	if (step_fails()) {
+		errno = EIO;
+		return true;
 	}
 	if (calls.fail_errno == 0 || calls.fail_call != call ||
 	    !is_name(calls.fail_name, name))
@@ -93,8 +138,21 @@ __wrap_unlinkat(int dirfd, const char *name, int flags)
 	if (strncmp(name, "popkeep.", 8) != 0) {
 		calls.unlinks++;
 		calls.unsynced++;
+		trace('u');
 	}
 	return __real_unlinkat(dirfd, name, flags);
+}
+
+/* Is it new or cur of the maildrop? */
+static bool
+is_box_dir(const struct stat *st)
+{
+	struct stat other;
+
+	return (__real_fstatat(boxfd, "new", &other, 0) == 0 &&
+	    other.st_ino == st->st_ino) ||
+	    (__real_fstatat(boxfd, "cur", &other, 0) == 0 &&
+	    other.st_ino == st->st_ino);
 }
 
 int
@@ -105,6 +163,7 @@ __wrap_fsync(int fd)
 
 	if (enter(CALL_FSYNC, dir ? "dir" : "file"))
 		return -1;
+	trace(!dir ? 'f' : is_box_dir(&st) ? 'o' : 'd');
 	if (dir) {
 		calls.fsyncs++;
 		calls.unsynced = 0;
@@ -135,6 +194,65 @@ __wrap_readdir(DIR *dir)
 		entry = __real_readdir(dir);
 	}
 	return entry;
+}
+
+int
+__wrap_renameat2(int from, const char *name, int to, const char *target,
+    unsigned int flags)
+{
+	if (enter(CALL_RENAMEAT2, name))
+		return -1;
+	if (calls.rename_errno == EINVAL || (calls.rename_errno != 0 &&
+	    strncmp(name, "popkeep.", 8) != 0)) {
+		errno = calls.rename_errno;
+		return -1;
+	}
+	trace('r');
+	return __real_renameat2(from, name, to, target, flags);
+}
+
+int
+__wrap_linkat(int from, const char *name, int to, const char *target,
+    int flags)
+{
+	if (enter(CALL_LINKAT, name))
+		return -1;
+	trace('l');
+	return __real_linkat(from, name, to, target, flags);
+}
+
+int
+__wrap_mkdirat(int dirfd, const char *name, mode_t mode)
+{
+	if (enter(CALL_MKDIRAT, name))
+		return -1;
+	trace('m');
+	return __real_mkdirat(dirfd, name, mode);
+}
+
+ssize_t
+__wrap_write(int fd, const void *buf, size_t size)
+{
+	if (enter(CALL_WRITE, NULL))
+		return -1;
+	trace('w');
+	return __real_write(fd, buf, size);
+}
+
+ssize_t
+__wrap_pread(int fd, void *buf, size_t size, off_t offset)
+{
+	if (enter(CALL_PREAD, NULL))
+		return -1;
+	return __real_pread(fd, buf, size, offset);
+}
+
+ssize_t
+__wrap_pwrite(int fd, const void *buf, size_t size, off_t offset)
+{
+	if (enter(CALL_PWRITE, NULL))
+		return -1;
+	return __real_pwrite(fd, buf, size, offset);
 }
 
 /* ---- the Maildir -------------------------------------------------------- */
@@ -319,6 +437,25 @@ text_of(struct pk_maildrop *md, uint32_t msgno, enum pk_err *err_r)
 }
 
 uint32_t
+update(struct pk_maildrop *md, const uint8_t *plan, const char *folder)
+{
+	const struct pk_update u = {
+		.plan = plan, .outcome = outcomes, .folder = folder
+	};
+	uint32_t i, left = 0, said, count = md->ops->count(md);
+
+	assert_true(count <= sizeof(outcomes));
+	memset(outcomes, 0xFF, sizeof(outcomes));
+	said = md->ops->update(md, &u);
+	for (i = 0; i < count; i++) {
+		assert_in_range(outcomes[i], 0, PK_OUTCOME_FAILED);
+		left += outcomes[i] == PK_OUTCOME_FAILED;
+	}
+	assert_int_equal(said, left);
+	return left;
+}
+
+uint32_t
 dispose(struct pk_maildrop *md, const uint32_t *msgnos)
 {
 	uint32_t left, count = md->ops->count(md);
@@ -327,7 +464,7 @@ dispose(struct pk_maildrop *md, const uint32_t *msgnos)
 	assert_non_null(plan);
 	for (; *msgnos != 0; msgnos++)
 		plan[*msgnos - 1] = PK_DISPOSE;
-	left = md->ops->update(md, plan);
+	left = update(md, plan, "");
 	free(plan);
 	return left;
 }

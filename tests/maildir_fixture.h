@@ -11,6 +11,9 @@
 #include "standalone/maildir.h"
 #include "tests/harness.h"
 
+/* How a process exits that crashes on demand. */
+#define CRASHED	77
+
 /* Make and remove the Maildir; cmocka's setup and teardown. */
 int box_setup(void **state);
 int box_teardown(void **state);
@@ -50,6 +53,13 @@ const char *uid_of(struct pk_maildrop *md, uint32_t msgno);
 const char *text_of(struct pk_maildrop *md, uint32_t msgno,
     enum pk_err *err_r);
 
+/*
+ * Carry out a plan with a folder ("": none); outcomes has what came of it.
+ */
+uint32_t update(struct pk_maildrop *md, const uint8_t *plan,
+    const char *folder);
+extern uint8_t outcomes[512];
+
 /* Dispose of the messages with these numbers (0 ends them). */
 uint32_t dispose(struct pk_maildrop *md, const uint32_t *msgnos);
 
@@ -58,9 +68,13 @@ uint32_t dispose(struct pk_maildrop *md, const uint32_t *msgnos);
  * call on that name (NULL: any); after hook_skip such calls; once.  fail_errno
  * makes calls on that name fail.  hidden is left out by readdir() for so
  * many readings.
+ *
+ * Letters of trace: r renameat2, l linkat, u unlinkat, m mkdirat, w write, f
+ * fsync of a file, o of new and cur of the maildrop, d of other directories.
  */
 enum call { CALL_NONE, CALL_OPENAT, CALL_FSTATAT, CALL_UNLINKAT, CALL_FSYNC,
-    CALL_READ, CALL_READDIR };
+    CALL_READ, CALL_READDIR, CALL_RENAMEAT2, CALL_LINKAT, CALL_MKDIRAT,
+    CALL_WRITE, CALL_PREAD, CALL_PWRITE };
 struct calls {
 	enum call hook_call;
 	const char *hook_name;
@@ -69,6 +83,17 @@ struct calls {
 	enum call fail_call;
 	const char *fail_name;
 	int fail_errno;
+	/*
+	 * Every call is a step while stepping is set.  Step number at (from 0)
+	 * fails by EIO, or all from it on do, or the process ends before it.
+	 */
+	enum { STEP_NONE, STEP_COUNT, STEP_FAIL, STEP_FAIL_ON, STEP_CRASH }
+	    stepping;
+	unsigned step, at;
+	/* What renameat2() fails by: EXDEV between Maildirs, EINVAL always. */
+	int rename_errno;
+	/* What was changed and synced, in order, by the letters below. */
+	char trace[256];
 	const char *hidden;
 	unsigned hidden_times;
 	unsigned openings, fsyncs, unlinks;

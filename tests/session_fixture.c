@@ -90,12 +90,12 @@ fake_close(struct pk_maildrop *head, bool whole, uint64_t sent)
 }
 
 static uint32_t
-fake_update(struct pk_maildrop *head, const uint8_t *plan)
+fake_update(struct pk_maildrop *head, const struct pk_update *u)
 {
 	struct fake_maildrop *md = (struct fake_maildrop *)head;
 
 	assert_null(md->message);
-	memcpy(md->plan, plan, md->count);
+	memcpy(md->plan, u->plan, md->count);
 	md->updated++;
 	return md->left;
 }
@@ -184,7 +184,8 @@ answer_update(struct dialogue *d)
 		if ((events[i] & PK_EVENT_DELE) != 0)
 			plan[i] = PK_DISPOSE;
 	d->updates++;
-	pk_session_updated(d->s, d->md.head.ops->update(&d->md.head, plan));
+	pk_session_updated(d->s, d->md.head.ops->update(&d->md.head,
+	    &(struct pk_update){ .plan = plan }));
 }
 
 /* Answer what the last run wanted; false: the dialogue is over. */

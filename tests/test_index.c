@@ -209,6 +209,15 @@ forge_trust(struct pk_index_header *h, struct pk_index_record *r, char *n)
 }
 
 static void
+forge_header_flags(struct pk_index_header *h, struct pk_index_record *r,
+    char *n)
+{
+	(void)r;
+	(void)n;
+	h->flags = PK_INDEX_FACTS_LOST << 1;
+}
+
+static void
 forge_offset(struct pk_index_header *h, struct pk_index_record *r, char *n)
 {
 	(void)n;
@@ -336,6 +345,7 @@ test_index_relies_on_nothing_in_the_file(void **state)
 		{ "count", forge_count },
 		{ "huge count", forge_huge_count },
 		{ "trust", forge_trust },
+		{ "header flags", forge_header_flags },
 		{ "offset", forge_offset },
 		{ "last offset", forge_last_offset },
 		{ "huge offset", forge_huge_offset },

@@ -1,7 +1,8 @@
 /*
  * A Maildir in use: while sessions follow one another, other threads deliver,
  * rename for flags, move between new and cur, and remove.  No message that
- * survives may be missed or altered, none removed that was not to be.
+ * survives may be missed or altered, none removed that was not to be, and
+ * what is retained is retained.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -27,7 +28,7 @@
  * Message i is named by its number and contains it.  Every fifth belongs to
  * the other programs, which may remove it; the rest only our UPDATE may.
  */
-enum fate { NOT_YET, THERE, DISPOSED };
+enum fate { NOT_YET, THERE, DISPOSED, RETAINED };
 
 static enum fate fate[MESSAGES_MAX];
 static bool has_fact[MESSAGES_MAX];
@@ -150,7 +151,7 @@ check_list(struct pk_maildrop *md, uint32_t before)
 	for (msgno = 1; msgno <= md->ops->count(md); msgno++) {
 		i = number_of(uid_of(md, msgno));
 		assert_int_equal(seen[i]++, 0);
-		assert_int_not_equal(fate[i], DISPOSED);
+		assert_true(fate[i] == NOT_YET || fate[i] == THERE);
 		assert_int_equal(octets_of(md, msgno), 7);
 	}
 	for (i = 0; i < before; i++) {
@@ -181,36 +182,48 @@ check_text(struct pk_maildrop *md, uint32_t msgno)
 	assert_int_equal(strlen(text), 6);
 }
 
-/* Dispose of a share of the messages; what is left is tried again later. */
-static uint32_t
-update(struct pk_maildrop *md, unsigned *seed)
+/* What came of a message that was not to be kept. */
+static void
+settle(uint32_t i, enum pk_outcome outcome)
 {
-	uint32_t i, msgno, left, count = md->ops->count(md), planned = 0;
+	switch (outcome) {
+	case PK_OUTCOME_DISPOSED:
+		fate[i] = DISPOSED;
+		break;
+	case PK_OUTCOME_RETAINED:
+		fate[i] = RETAINED;
+		break;
+	case PK_OUTCOME_VANISHED:
+		assert_true(is_foreign(i));
+		fate[i] = DISPOSED;
+		return;
+	case PK_OUTCOME_FAILED:
+		return;
+	case PK_OUTCOME_KEPT:
+		fail_msg("message %u is kept", i);
+	}
+	__atomic_add_fetch(&removed, 1, __ATOMIC_RELEASE);
+}
+
+/* Dispose of or retain a share; what is left is tried again later. */
+static uint32_t
+take_some(struct pk_maildrop *md, unsigned *seed)
+{
+	static const int ways[] = { 0, 0, EINVAL, EXDEV };
+	uint32_t msgno, left, count = md->ops->count(md);
 	uint8_t *plan = calloc((size_t)count + 1, 1);
 
 	assert_non_null(plan);
-	for (msgno = 1; msgno <= count; msgno++) {
-		if (rand_r(seed) % 4 != 0)
-			continue;
-		plan[msgno - 1] = PK_DISPOSE;
-		planned++;
-	}
-	left = md->ops->update(md, plan);
-	if (left == 0) {
-		for (msgno = 1; msgno <= count; msgno++) {
-			if (plan[msgno - 1] != PK_DISPOSE)
-				continue;
-			i = number_of(uid_of(md, msgno));
-			fate[i] = DISPOSED;
-			__atomic_add_fetch(&removed, !is_foreign(i),
-			    __ATOMIC_RELEASE);
-		}
-	} else {
-		/* Nobody knows which: none of these is looked at again. */
-		for (msgno = 1; msgno <= count; msgno++)
-			if (plan[msgno - 1] == PK_DISPOSE)
-				fate[number_of(uid_of(md, msgno))] = NOT_YET;
-	}
+	for (msgno = 1; msgno <= count; msgno++)
+		if (rand_r(seed) % 4 == 0)
+			plan[msgno - 1] = rand_r(seed) % 2 == 0 ? PK_DISPOSE :
+			    PK_RETAIN;
+	calls.rename_errno = ways[rand_r(seed) % 4];
+	left = update(md, plan, "");
+	for (msgno = 1; msgno <= count; msgno++)
+		if (plan[msgno - 1] != PK_KEEP)
+			settle(number_of(uid_of(md, msgno)),
+			    (enum pk_outcome)outcomes[msgno - 1]);
 	free(plan);
 	return left;
 }
@@ -247,7 +260,7 @@ check_disk(void)
 		seen[number_of(uid_of(md, msgno))] = 1;
 	}
 	for (i = 0; i < delivered; i++) {
-		if (fate[i] == DISPOSED)
+		if (fate[i] == DISPOSED || fate[i] == RETAINED)
 			assert_int_equal(seen[i], 0);
 		if (fate[i] == THERE && !is_foreign(i))
 			assert_int_equal(seen[i], 1);
@@ -255,16 +268,43 @@ check_disk(void)
 	pk_maildir_close(&md);
 }
 
+/* Each that was retained is there, once, whole. */
+static void
+check_retained(void)
+{
+	static uint8_t seen[MESSAGES_MAX];
+	struct pk_maildrop *md = NULL;
+	uint32_t msgno, i, retained = 0;
+
+	assert_int_equal(pk_maildir_open(settings.retained, &settings, &md,
+	    why), PK_MAILDIR_OK);
+	for (msgno = 1; msgno <= md->ops->count(md); msgno++) {
+		check_text(md, msgno);
+		i = number_of(uid_of(md, msgno));
+		assert_int_equal(seen[i]++, 0);
+	}
+	for (i = 0; i < delivered; i++) {
+		assert_true(fate[i] == NOT_YET || fate[i] == THERE ||
+		    seen[i] == (fate[i] == RETAINED));
+		retained += fate[i] == RETAINED;
+	}
+	pk_maildir_close(&md);
+	assert_true(retained > 10);
+}
+
 static void
 test_maildir_in_use_loses_nothing(void **state)
 {
 	unsigned seed = 3, sessions = 0, unsure = 0;
 	time_t end = time(NULL) + SECONDS;
+	char retained[80];
 	pthread_t threads[2];
 	struct pk_maildrop *md;
 	uint32_t before, i;
 
 	(void)state;
+	(void)snprintf(retained, sizeof(retained), "%s/kept", box);
+	settings.retained = retained;
 	assert_int_equal(pthread_create(&threads[0], NULL, deliver_thread,
 	    NULL), 0);
 	assert_int_equal(pthread_create(&threads[1], NULL, meddle_thread,
@@ -276,7 +316,7 @@ test_maildir_in_use_loses_nothing(void **state)
 		for (i = 1; i <= md->ops->count(md); i++)
 			check_text(md, i);
 		if (sessions++ % 3 == 0)
-			unsure += update(md, &seed);
+			unsure += take_some(md, &seed);
 		pk_maildir_close(&md);
 		check_facts();
 	}
@@ -284,6 +324,7 @@ test_maildir_in_use_loses_nothing(void **state)
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	check_disk();
+	check_retained();
 	print_message("%u sessions, %u delivered, %u removed, %u left\n",
 	    sessions, delivered, removed, unsure);
 	assert_true(sessions > 10 && removed > 10);
