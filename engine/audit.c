@@ -1,0 +1,358 @@
+/*
+ * Lines of the audit log: see audit.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "engine/audit.h"
+
+#define RECORD_VERSION	1
+
+/* Room for a time, and the last day that has four digits for its year. */
+#define TIME_SIZE	80
+#define LAST_DAY	2932896
+
+static const char *const event_names[PK_AUDIT_EVENTS] = {
+	[PK_AUDIT_START] = "start",
+	[PK_AUDIT_STOP] = "stop",
+	[PK_AUDIT_POLICY] = "policy",
+	[PK_AUDIT_LOGIN] = "login",
+	[PK_AUDIT_LOGIN_FAILED] = "login-failed",
+	[PK_AUDIT_APOP_WARN] = "apop-warn",
+	[PK_AUDIT_DOWNLOADED] = "downloaded",
+	[PK_AUDIT_DOWNLOADED_UNCONFIRMED] = "downloaded-unconfirmed",
+	[PK_AUDIT_TOP_WHOLE] = "top-whole",
+	[PK_AUDIT_DISPOSE_INTENT] = "dispose-intent",
+	[PK_AUDIT_DISPOSED] = "disposed",
+	[PK_AUDIT_RETAINED] = "retained",
+	[PK_AUDIT_PURGED] = "purged",
+	[PK_AUDIT_RESTORED] = "restored",
+	[PK_AUDIT_VANISHED] = "vanished",
+	[PK_AUDIT_CLOSED_UNKNOWN] = "closed-unknown",
+	[PK_AUDIT_WOULD_DISPOSE] = "would-dispose",
+	[PK_AUDIT_SWEEP] = "sweep",
+	[PK_AUDIT_BRAKE] = "brake",
+	[PK_AUDIT_HOLD] = "hold",
+	[PK_AUDIT_RELEASE] = "release",
+};
+
+const char *
+pk_audit_event_name(enum pk_audit_event event)
+{
+	return event_names[event];
+}
+
+/* ---- making a line ----------------------------------------------------------- */
+
+/* The longest field, each octet as %XX. */
+#define ESCAPED_MAX	(3 * PK_AUDIT_REASON_SIZE)
+
+/* Everything but printable ASCII, and "%", becomes %XX. */
+static const char *
+escape(const char *text, char out[ESCAPED_MAX])
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 4 <= ESCAPED_MAX; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c >= 0x20 && c < 0x7F && c != '%') {
+			out[n++] = (char)c;
+			continue;
+		}
+		out[n++] = '%';
+		out[n++] = digits[c >> 4];
+		out[n++] = digits[c & 15];
+	}
+	out[n] = '\0';
+	return out;
+}
+
+static const char *
+hex(const uint8_t *data, size_t len, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		out[2 * i] = digits[data[i] >> 4];
+		out[2 * i + 1] = digits[data[i] & 15];
+	}
+	out[2 * len] = '\0';
+	return out;
+}
+
+/*
+ * The civil date of a day counted from 1970-01-01, by eras of 400 years that
+ * begin with March.  Not gmtime(3): nothing here has to do with a clock.
+ */
+static void
+civil_date(int64_t days, int *year_r, int *month_r, int *day_r)
+{
+	int64_t era = (days + 719468) / 146097;
+	int64_t of_era = days + 719468 - era * 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 -
+	    of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+	int64_t month = (5 * of_year + 2) / 153;
+
+	*day_r = (int)(of_year - (153 * month + 2) / 5 + 1);
+	*month_r = (int)(month < 10 ? month + 3 : month - 9);
+	*year_r = (int)(year + era * 400 + (*month_r <= 2));
+}
+
+/* RFC 3339, UTC, microseconds. */
+static const char *
+format_time(int64_t us, char out[TIME_SIZE])
+{
+	int year, month, day, second;
+
+	/* A clock before 1970 is none, and one after 9999 is broken. */
+	if (us < 0 || us / 1000000 / 86400 > LAST_DAY)
+		us = 0;
+	second = (int)(us / 1000000 % 86400);
+	civil_date(us / 1000000 / 86400, &year, &month, &day);
+	(void)snprintf(out, TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+	    year, month, day, second / 3600, second / 60 % 60, second % 60,
+	    (int)(us % 1000000));
+	return out;
+}
+
+/* A string, unless it is empty. */
+static int
+set_text(json_t *o, const char *key, const char *text)
+{
+	char out[ESCAPED_MAX];
+
+	return text[0] == '\0' ? 0 :
+	    json_object_set_new_nocheck(o, key, json_string(escape(text,
+	    out)));
+}
+
+/* JSON's integers have a sign: what is larger is told as the largest. */
+static int
+set_number(json_t *o, const char *key, uint64_t value)
+{
+	return json_object_set_new_nocheck(o, key,
+	    json_integer((json_int_t)(value <= INT64_MAX ? value :
+	    INT64_MAX)));
+}
+
+static int
+set_hash(json_t *o, const char *key, const uint8_t *hash)
+{
+	char out[2 * PK_AUDIT_HASH_LEN + 1];
+
+	return hash == NULL ? 0 : json_object_set_new_nocheck(o, key,
+	    json_string(hex(hash, PK_AUDIT_HASH_LEN, out)));
+}
+
+static int
+set_peer(json_t *o, const struct pk_audit_stamp *s)
+{
+	json_t *peer = json_object();
+	int rc;
+
+	if (peer == NULL)
+		return -1;
+	rc = set_number(peer, "uid", s->uid) | set_number(peer, "pid",
+	    (uint64_t)s->pid);
+	return rc | json_object_set_new_nocheck(o, "peer", peer);
+}
+
+/* Each step is 0 or -1. */
+static int
+fill(json_t *o, const struct pk_audit_stamp *s,
+    const struct pk_audit_context *c, const struct pk_audit_item *i)
+{
+	char when[TIME_SIZE];
+	int rc = 0;
+
+	rc |= set_number(o, "v", RECORD_VERSION);
+	rc |= set_number(o, "seq", s->seq);
+	rc |= set_text(o, "time", format_time(s->time, when));
+	rc |= set_text(o, "host", s->host);
+	rc |= set_text(o, "event", event_names[i->event]);
+	rc |= set_text(o, "session", c->session);
+	rc |= set_text(o, "user", c->user);
+	rc |= set_peer(o, s);
+	rc |= set_text(o, "ip", c->ip);
+	if (c->ip[0] != '\0')
+		rc |= json_object_set_new_nocheck(o, "tls",
+		    json_boolean(c->tls));
+	rc |= set_text(o, "mech", c->mech);
+	rc |= set_text(o, "uidl", i->uidl);
+	rc |= set_text(o, "message_id", i->message_id);
+	if (i->has_size)
+		rc |= set_number(o, "size", i->size);
+	rc |= set_text(o, "rule", c->rule);
+	rc |= set_text(o, "reason", i->reason);
+	rc |= set_hash(o, "policy", s->policy);
+	rc |= set_hash(o, "prev", s->prev);
+	return rc;
+}
+
+enum pk_err
+pk_audit_format(const struct pk_audit_stamp *stamp,
+    const struct pk_audit_context *context, const struct pk_audit_item *item,
+    char out[PK_AUDIT_LINE_MAX], size_t *len_r)
+{
+	json_t *o = json_object();
+	size_t len;
+
+	if (o == NULL)
+		return PK_ERR_NOMEM;
+	if (fill(o, stamp, context, item) != 0) {
+		json_decref(o);
+		return PK_ERR_NOMEM;
+	}
+	len = json_dumpb(o, out, PK_AUDIT_LINE_MAX - 1,
+	    JSON_COMPACT | JSON_PRESERVE_ORDER);
+	json_decref(o);
+	if (len == 0)
+		return PK_ERR_NOMEM;
+	if (len > PK_AUDIT_LINE_MAX - 1)
+		return PK_ERR_LIMIT;
+	out[len] = '\n';
+	*len_r = len + 1;
+	return PK_OK;
+}
+
+/* ---- reading a line ----------------------------------------------------------- */
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+/* Undo escape() into size octets.  false: malformed, or too long. */
+static bool
+unescape(const char *text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++) {
+		int high, low;
+
+		/* escape() lets nothing else through. */
+		if (n + 1 >= size || *text < 0x20 || *text >= 0x7F)
+			return false;
+		if (*text != '%') {
+			out[n++] = *text;
+			continue;
+		}
+		high = hex_digit(text[1]);
+		low = high < 0 ? -1 : hex_digit(text[2]);
+		if (low < 0 || (high == 0 && low == 0))
+			return false;
+		out[n++] = (char)(high << 4 | low);
+		text += 2;
+	}
+	out[n] = '\0';
+	return true;
+}
+
+/* A field that may be missing. */
+static bool
+get_text(const json_t *o, const char *key, char *out, size_t size)
+{
+	const json_t *value = json_object_get(o, key);
+
+	out[0] = '\0';
+	return value == NULL || (json_is_string(value) &&
+	    unescape(json_string_value(value), out, size));
+}
+
+static bool
+get_hash(const json_t *o, const char *key, uint8_t out[PK_AUDIT_HASH_LEN])
+{
+	const char *text = json_string_value(json_object_get(o, key));
+	size_t i;
+
+	if (text == NULL || strlen(text) != (size_t)2 * PK_AUDIT_HASH_LEN)
+		return false;
+	for (i = 0; i < PK_AUDIT_HASH_LEN; i++) {
+		int high = hex_digit(text[2 * i]);
+		int low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static bool
+get_fields(const json_t *o, struct pk_audit_line *l)
+{
+	const json_t *seq = json_object_get(o, "seq");
+	const json_t *size = json_object_get(o, "size");
+
+	if (json_integer_value(json_object_get(o, "v")) != RECORD_VERSION ||
+	    !json_is_integer(seq) || json_integer_value(seq) < 0 ||
+	    (size != NULL && (!json_is_integer(size) ||
+	    json_integer_value(size) < 0)))
+		return false;
+	l->seq = (uint64_t)json_integer_value(seq);
+	l->context.tls = json_is_true(json_object_get(o, "tls"));
+	l->item.has_size = size != NULL;
+	l->item.size = (uint64_t)json_integer_value(size);
+	return get_text(o, "user", l->context.user,
+	    sizeof(l->context.user)) &&
+	    get_text(o, "session", l->context.session,
+	    sizeof(l->context.session)) &&
+	    get_text(o, "ip", l->context.ip, sizeof(l->context.ip)) &&
+	    get_text(o, "mech", l->context.mech, sizeof(l->context.mech)) &&
+	    get_text(o, "rule", l->context.rule, sizeof(l->context.rule)) &&
+	    get_text(o, "uidl", l->item.uidl, sizeof(l->item.uidl)) &&
+	    get_text(o, "message_id", l->item.message_id,
+	    sizeof(l->item.message_id)) &&
+	    get_text(o, "reason", l->item.reason, sizeof(l->item.reason)) &&
+	    get_hash(o, "prev", l->prev);
+}
+
+static enum pk_err
+get_event(const json_t *o, enum pk_audit_event *event_r)
+{
+	const char *name = json_string_value(json_object_get(o, "event"));
+	unsigned i;
+
+	if (name == NULL)
+		return PK_ERR_SYNTAX;
+	for (i = 0; i < PK_AUDIT_EVENTS; i++)
+		if (strcmp(name, event_names[i]) == 0) {
+			*event_r = (enum pk_audit_event)i;
+			return PK_OK;
+		}
+	return PK_ERR_NOTFOUND;
+}
+
+enum pk_err
+pk_audit_parse(const char *line, size_t len, struct pk_audit_line *line_r)
+{
+	json_t *o = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	enum pk_err err = PK_ERR_SYNTAX;
+	struct pk_audit_line l;
+
+	memset(&l, 0, sizeof(l));
+	if (json_is_object(o) && get_fields(o, &l)) {
+		err = get_event(o, &l.event);
+		l.item.event = l.event;
+	}
+	json_decref(o);
+	if (err == PK_OK || err == PK_ERR_NOTFOUND)
+		*line_r = l;
+	return err;
+}
