@@ -19,6 +19,7 @@
 
 #include "engine/apop.h"
 #include "pam/secrets.h"
+#include "standalone/attempt.h"
 #include "standalone/log.h"
 #include "standalone/role.h"
 #include "standalone/sandbox.h"
@@ -26,12 +27,10 @@
 /* Logins after which a helper makes room for a fresh one: modules may leak. */
 #define HELPER_LOGINS 1000
 
-/* Milliseconds in which net must take a verdict. */
-#define NET_PATIENCE 1000
-
 struct request {
 	struct request *next;
 	int64_t since;			/* seconds */
+	struct pk_attempt *attempt;
 	struct pk_msg_login login;
 };
 
@@ -47,7 +46,9 @@ struct helper {
 static struct {
 	const struct pk_settings *settings;
 	struct pk_users_source *users;
-	struct pk_secrets *store;	/* apop-through = store, else NULL */
+	const struct pk_login_table *table;
+	struct pk_policy_client *policy;
+	struct pk_secrets *store;	/* NULL: not needed, or not to be had */
 	struct event_base *base;
 	int parent, net;
 	struct helper *helpers;
@@ -79,66 +80,9 @@ request_free(struct request *r)
 
 /* ---- results -------------------------------------------------------------------- */
 
+/* The attempt answers for itself, once it knows what the policy says. */
 static void
-log_failure(const struct pk_msg_login *l, enum pk_login_result result,
-    const char *reason)
-{
-	char user[3 * PK_USERNAME_SIZE];
-
-	pk_log_field(l->user, l->user_len, user, sizeof(user));
-	pk_log(PK_LOG_NOTICE, "login-failed: user=%s rhost=%s mech=%s "
-	    "tls=%u result=%s reason=%s", user, l->rhost,
-	    pk_mechanism_name((enum pk_mechanism)l->mech), l->tls,
-	    pk_login_result_name(result), reason);
-}
-
-static bool
-approve(const struct pk_msg_login *l, const struct pk_msg_checked *c,
-    int session)
-{
-	struct pk_msg_approval a;
-
-	memset(&a, 0, sizeof(a));
-	a.id = l->id;
-	a.mech = l->mech;
-	a.tls = l->tls;
-	memcpy(a.rhost, l->rhost, sizeof(a.rhost));
-	a.account = c->account;
-	return pk_channel_send(auth.parent, PK_MSG_APPROVAL, &a,
-	    session) == 0;
-}
-
-/* net waits for each of them; a net that takes none is not served any more. */
-static void
-send_verdict(const struct pk_msg_verdict *v)
-{
-	if (pk_channel_send_patiently(auth.net, PK_MSG_VERDICT, v,
-	    NET_PATIENCE) != 0)
-		event_base_loopbreak(auth.base);
-}
-
-/*
- * The parent gets the approval before net gets the verdict, so that it is
- * there when net claims it.
- */
-static void
-answer(const struct pk_msg_login *l, const struct pk_msg_checked *c,
-    int session)
-{
-	struct pk_msg_verdict v = { .id = l->id, .result = c->result };
-	const char *reason = c->reason;
-
-	if (v.result == PK_LOGIN_OK && !approve(l, c, session)) {
-		v.result = PK_LOGIN_TEMPORARY;
-		reason = "the parent does not keep up";
-	}
-	if (v.result != PK_LOGIN_OK)
-		log_failure(l, (enum pk_login_result)v.result, reason);
-	send_verdict(&v);
-}
-
-static void
-answer_plainly(const struct pk_msg_login *l, enum pk_login_result result,
+answer_plainly(struct request *r, enum pk_login_result result,
     const char *reason)
 {
 	struct pk_msg_checked c;
@@ -146,7 +90,13 @@ answer_plainly(const struct pk_msg_login *l, enum pk_login_result result,
 	memset(&c, 0, sizeof(c));
 	c.result = (uint32_t)result;
 	(void)strncat(c.reason, reason, sizeof(c.reason) - 1);
-	answer(l, &c, -1);
+	pk_attempt_checked(r->attempt, &c, -1);
+}
+
+static void
+net_is_stuck(void)
+{
+	event_base_loopbreak(auth.base);
 }
 
 /* ---- helpers --------------------------------------------------------------------- */
@@ -178,7 +128,7 @@ helper_timeout(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	answer_plainly(&h->request->login, PK_LOGIN_TEMPORARY,
+	answer_plainly(h->request, PK_LOGIN_TEMPORARY,
 	    "PAM took longer than pam-timeout");
 	helper_free(h, true);
 	run_queue();
@@ -191,11 +141,10 @@ helper_checked(struct helper *h, const struct pk_msg_checked *c, int session)
 
 	event_del(h->timer);
 	h->request = NULL;
-	answer(&r->login, c, session);
+	pk_attempt_checked(r->attempt, c, session);
 	request_free(r);
 	if (session != -1) {
 		/* It holds a PAM session now, and ends with that. */
-		close(session);
 		helper_free(h, false);
 	} else if (++h->logins >= HELPER_LOGINS) {
 		helper_free(h, false);
@@ -206,7 +155,7 @@ static void
 helper_lost(struct helper *h, bool kill_it)
 {
 	if (h->request != NULL)
-		answer_plainly(&h->request->login, PK_LOGIN_TEMPORARY,
+		answer_plainly(h->request, PK_LOGIN_TEMPORARY,
 		    "the PAM helper died");
 	helper_free(h, kill_it);
 }
@@ -324,7 +273,7 @@ drop_stale(void)
 
 	while (auth.queue != NULL && auth.queue->since < oldest) {
 		r = dequeue();
-		answer_plainly(&r->login, PK_LOGIN_TEMPORARY,
+		answer_plainly(r, PK_LOGIN_TEMPORARY,
 		    "waited longer than pam-timeout for a PAM helper");
 		request_free(r);
 	}
@@ -352,7 +301,7 @@ run_queue(void)
 	/* Without any helper nothing would ever run the queue again. */
 	while (auth.helpers == NULL && auth.queue != NULL) {
 		r = dequeue();
-		answer_plainly(&r->login, PK_LOGIN_TEMPORARY,
+		answer_plainly(r, PK_LOGIN_TEMPORARY,
 		    "no PAM helper can be started");
 		request_free(r);
 	}
@@ -383,23 +332,32 @@ forget_requests(void)
 			    sizeof(h->request->login));
 }
 
-static void
-enqueue(const struct pk_msg_login *l)
+static struct request *
+request_new(const struct pk_msg_login *l)
 {
-	struct request *r;
+	struct request *r = malloc(sizeof(*r));
 
-	if (auth.queued >= auth.settings->pam_queue) {
-		answer_plainly(l, PK_LOGIN_TEMPORARY, "pam-queue is full");
-		return;
-	}
-	r = malloc(sizeof(*r));
-	if (r == NULL) {
-		answer_plainly(l, PK_LOGIN_TEMPORARY, "out of memory");
-		return;
-	}
+	if (r == NULL)
+		return NULL;
 	r->next = NULL;
 	r->since = now();
 	r->login = *l;
+	r->attempt = pk_attempt_new(l);
+	if (r->attempt == NULL) {
+		request_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static void
+enqueue(struct request *r)
+{
+	if (auth.queued >= auth.settings->pam_queue) {
+		answer_plainly(r, PK_LOGIN_TEMPORARY, "pam-queue is full");
+		request_free(r);
+		return;
+	}
 	*auth.queue_tail = r;
 	auth.queue_tail = &r->next;
 	auth.queued++;
@@ -411,17 +369,24 @@ enqueue(const struct pk_msg_login *l)
 static void
 on_login(const struct pk_msg_login *l)
 {
+	struct request *r = request_new(l);
 	struct pk_msg_checked c;
 
+	if (r == NULL) {
+		/* net gives it up in time. */
+		pk_log(PK_LOG_ERR, "auth: out of memory");
+		return;
+	}
 	/* What cannot wait for anybody is done here. */
 	if (l->mech == PK_MECH_APOP &&
 	    auth.settings->apop_through == PK_APOP_STORE &&
 	    !pk_users_may_wait(auth.users)) {
 		pk_login_check(auth.settings, auth.users, auth.store, l, &c,
 		    NULL);
-		answer(l, &c, -1);
+		pk_attempt_checked(r->attempt, &c, -1);
+		request_free(r);
 	} else {
-		enqueue(l);
+		enqueue(r);
 	}
 }
 
@@ -455,7 +420,7 @@ on_net(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* The parent says nothing to auth; it is gone when the channel is. */
+/* The parent brings channels to policyd, and is gone when its own is. */
 static void
 on_parent(evutil_socket_t fd, short what, void *arg)
 {
@@ -465,10 +430,20 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	(void)arg;
-	if (pk_channel_recv(fd, 0, &type, &m, &pass) == PK_RECEIVED_NOTHING)
-		return;
-	auth.clean = true;
-	event_base_loopbreak(auth.base);
+	switch (pk_channel_recv(fd, PK_MSG_BIT(PK_MSG_POLICY), &type, &m,
+	    &pass)) {
+	case PK_RECEIVED:
+		pk_policy_client_connect(auth.policy, pass);
+		break;
+	case PK_RECEIVED_NOTHING:
+	case PK_RECEIVED_NO_DESCRIPTOR:
+		break;
+	case PK_RECEIVED_END:
+	case PK_RECEIVED_NONSENSE:
+		auth.clean = true;
+		event_base_loopbreak(auth.base);
+		break;
+	}
 }
 
 /* ---- starting -------------------------------------------------------------------- */
@@ -485,14 +460,28 @@ open_store(void)
 {
 	char why[PK_SECRETS_WHY];
 
-	if (auth.settings->apop == PK_ALLOW_NEVER ||
-	    auth.settings->apop_through != PK_APOP_STORE ||
-	    !pk_apop_is_available())
+	if (!(auth.settings->apop_through == PK_APOP_STORE &&
+	    pk_apop_is_available()) &&
+	    !pk_login_table_wants_secrets(auth.table))
 		return;
 	auth.store = pk_secrets_open(auth.settings->secrets,
 	    auth.settings->secrets_key, PK_SECRETS_READ, why);
 	if (auth.store == NULL)
-		pk_log(PK_LOG_ERR, "auth: APOP will be refused: %s", why);
+		pk_log(PK_LOG_NOTICE, "auth: without a secret store APOP is "
+		    "refused: %s", why);
+}
+
+static void
+begin_attempts(void)
+{
+	struct pk_attempt_env env = {
+		.settings = auth.settings, .table = auth.table,
+		.policy = auth.policy, .store = auth.store,
+		.parent = auth.parent, .net = auth.net,
+		.net_is_stuck = net_is_stuck,
+	};
+
+	pk_attempts_init(&env);
 }
 
 static void
@@ -506,7 +495,8 @@ add_event(int fd, event_callback_fn callback)
 }
 
 void
-pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
+pk_auth_main(const struct pk_settings *settings,
+    const struct pk_login_table *table, struct pk_users_source *users,
     int parent, int net)
 {
 	struct helper *h;
@@ -515,6 +505,7 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 	pk_sandbox_null_stdio();
 	pk_sandbox_raise_files();
 	auth.settings = settings;
+	auth.table = table;
 	auth.users = users;
 	auth.parent = parent;
 	auth.net = net;
@@ -523,13 +514,17 @@ pk_auth_main(const struct pk_settings *settings, struct pk_users_source *users,
 	if (auth.base == NULL)
 		fail("event_base_new");
 	auth.work = event_new(auth.base, -1, 0, on_work, NULL);
-	if (auth.work == NULL)
+	auth.policy = pk_policy_client_new(auth.base);
+	if (auth.work == NULL || auth.policy == NULL)
 		fail("out of memory");
 	open_store();
+	begin_attempts();
 	add_event(parent, on_parent);
 	add_event(net, on_net);
 	/* Helpers are known by their channels: nobody waits for them. */
 	(void)signal(SIGCHLD, SIG_IGN);
+	/* The channel to policyd comes before the first login. */
+	on_parent(parent, EV_READ, NULL);
 	if (pk_channel_send(parent, PK_MSG_READY, NULL, -1) != 0)
 		fail("the parent is gone");
 	event_base_dispatch(auth.base);

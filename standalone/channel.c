@@ -47,6 +47,11 @@ static const struct form {
 	[PK_MSG_RELEASED] = { sizeof(struct pk_msg_released),
 	    sizeof(struct pk_msg_released), false, false },
 	[PK_MSG_DRAIN] = { 0, 0, false, false },
+	[PK_MSG_TABLE] = { 0, 0, true, true },
+	[PK_MSG_RELOAD] = { 0, 0, false, false },
+	[PK_MSG_PEER] = { sizeof(struct pk_msg_peer),
+	    sizeof(struct pk_msg_peer), true, true },
+	[PK_MSG_POLICY] = { 0, 0, true, true },
 };
 
 int
@@ -78,6 +83,10 @@ length_of(enum pk_msg_type type, const union pk_msg *m)
 	case PK_MSG_CLOSED:
 	case PK_MSG_RELEASED:
 	case PK_MSG_DRAIN:
+	case PK_MSG_TABLE:
+	case PK_MSG_RELOAD:
+	case PK_MSG_PEER:
+	case PK_MSG_POLICY:
 		break;
 	}
 	return len;
@@ -135,7 +144,8 @@ pk_channel_send_patiently(int fd, enum pk_msg_type type, const void *msg,
 static bool
 account_is_sound(const struct pk_account *a)
 {
-	return IS_STRING(a->user) && IS_STRING(a->maildir);
+	return IS_STRING(a->user) && IS_STRING(a->rule) &&
+	    IS_STRING(a->maildir) && IS_STRING(a->retained);
 }
 
 /* The tail must be as long as its length field says, and strings must end. */
@@ -162,18 +172,27 @@ is_sound(enum pk_msg_type type, union pk_msg *m, size_t len)
 		    account_is_sound(&m->checked.account);
 	case PK_MSG_APPROVAL:
 		return m->approval.mech < PK_MECHANISMS &&
+		    m->approval.tls <= 1 &&
+		    IS_STRING(m->approval.session) &&
 		    IS_STRING(m->approval.rhost) &&
 		    account_is_sound(&m->approval.account);
 	case PK_MSG_CLAIM:
 		return m->claim.leftover_len == tail;
 	case PK_MSG_OPEN:
 		return m->open.leftover_len == tail &&
-		    IS_STRING(m->open.user) && IS_STRING(m->open.maildir);
+		    m->open.mech < PK_MECHANISMS && m->open.tls <= 1 &&
+		    IS_STRING(m->open.session) && IS_STRING(m->open.rhost) &&
+		    account_is_sound(&m->open.account);
+	case PK_MSG_PEER:
+		return m->peer.trusted <= 1 && IS_STRING(m->peer.only);
 	case PK_MSG_CLOSED:
 		return m->closed.end < PK_SESSION_ENDS;
 	case PK_MSG_READY:
 	case PK_MSG_RELEASED:
 	case PK_MSG_DRAIN:
+	case PK_MSG_TABLE:
+	case PK_MSG_RELOAD:
+	case PK_MSG_POLICY:
 		return true;
 	}
 	return false;

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "engine/apop.h"
+#include "engine/audit.h"
 #include "engine/command.h"
 #include "engine/login.h"
 #include "engine/session.h"
@@ -38,8 +39,12 @@ enum pk_msg_type {
 	PK_MSG_CLOSED,		/* session -> parent: a session has ended */
 	PK_MSG_RELEASED,	/* parent -> net: a session has ended */
 	PK_MSG_DRAIN,		/* parent -> net: accept no more, end when idle */
+	PK_MSG_TABLE,		/* policyd -> parent: what net and auth must know */
+	PK_MSG_RELOAD,		/* parent -> policyd: read the policy again */
+	PK_MSG_PEER,		/* parent -> policyd: somebody who asks */
+	PK_MSG_POLICY,		/* parent -> auth, session: a channel to policyd */
 };
-#define PK_MSG_TYPES 11
+#define PK_MSG_TYPES 15
 
 /* A bit per type, for the set that a peer may send. */
 #define PK_MSG_BIT(type) (1u << (type))
@@ -79,7 +84,9 @@ struct pk_msg_verdict {
 struct pk_account {
 	uint32_t uid, gid;
 	char user[PK_USERNAME_SIZE];	/* canonical */
+	char rule[PK_POLICY_NAME_SIZE];	/* named by a users file; "": none */
 	char maildir[PK_PATH_SIZE];
+	char retained[PK_PATH_SIZE];	/* the Retained place */
 };
 
 /* With a descriptor: the session process that pam-session has begun. */
@@ -94,6 +101,7 @@ struct pk_msg_approval {
 	uint64_t id;
 	uint32_t mech;
 	uint32_t tls;
+	char session[PK_AUDIT_SESSION_SIZE];	/* its id in log and records */
 	char rhost[PK_ADDRESS_SIZE];
 	struct pk_account account;
 };
@@ -106,10 +114,12 @@ struct pk_msg_claim {
 
 struct pk_msg_open {
 	uint64_t id;
+	uint32_t mech;			/* enum pk_mechanism */
 	uint32_t tls;
 	uint32_t leftover_len;
-	char user[PK_USERNAME_SIZE];
-	char maildir[PK_PATH_SIZE];
+	char session[PK_AUDIT_SESSION_SIZE];	/* for log and records */
+	char rhost[PK_ADDRESS_SIZE];
+	struct pk_account account;
 	uint8_t leftover[PK_LEFTOVER_MAX];	/* sent up to leftover_len */
 };
 
@@ -131,13 +141,22 @@ enum pk_session_end {
 	PK_ENDED_READ_ERROR,		/* a message could not be read whole */
 	PK_ENDED_IN_USE,		/* refused: another session has the lock */
 	PK_ENDED_UNAVAILABLE,		/* refused: the maildrop cannot be opened */
+	PK_ENDED_TOO_EARLY,		/* refused: login-delay */
 	PK_ENDED_SHUTDOWN,		/* popkeepd stopped */
 	PK_ENDED_CRASHED,		/* its process died (parent's own word) */
 };
-#define PK_SESSION_ENDS 10
+#define PK_SESSION_ENDS 11
 
 struct pk_msg_released {
 	uint64_t id;			/* of the CLAIM */
+};
+
+/* With a descriptor: the other end of its channel. */
+struct pk_msg_peer {
+	uint32_t uid;			/* that it runs as */
+	uint32_t trusted;		/* 0 or 1: it may record logins */
+	int32_t pid;
+	char only[PK_USERNAME_SIZE];	/* the user it may name; "": any */
 };
 
 /* Room for any message. */
@@ -151,6 +170,7 @@ union pk_msg {
 	struct pk_msg_open open;
 	struct pk_msg_closed closed;
 	struct pk_msg_released released;
+	struct pk_msg_peer peer;
 };
 
 /*

@@ -17,6 +17,7 @@
 #include "standalone/approvals.h"
 #include "standalone/generation.h"
 #include "standalone/log.h"
+#include "standalone/policy_role.h"
 #include "standalone/role.h"
 #include "standalone/sandbox.h"
 #include "standalone/sessions.h"
@@ -202,9 +203,10 @@ begin(struct generation *g, struct pk_approval *a,
 {
 	int channel = a->channel;
 
-	pk_log(PK_LOG_INFO, "login: user=%s rhost=%s mech=%s tls=%u",
-	    a->msg.account.user, a->msg.rhost,
-	    pk_mechanism_name((enum pk_mechanism)a->msg.mech), a->msg.tls);
+	pk_log(PK_LOG_INFO, "login: user=%s rhost=%s mech=%s tls=%u "
+	    "session=%s", a->msg.account.user, a->msg.rhost,
+	    pk_mechanism_name((enum pk_mechanism)a->msg.mech), a->msg.tls,
+	    a->msg.session);
 	/* net counts what came through it; this is for the time of a reload. */
 	if (pk_sessions_count() >= gens.env.settings->max_connections) {
 		pk_log(PK_LOG_NOTICE, "refused: user=%s rhost=%s "
@@ -286,6 +288,10 @@ on_message(struct generation *g, struct peer *p, enum pk_msg_type type,
 	case PK_MSG_CLOSED:
 	case PK_MSG_RELEASED:
 	case PK_MSG_DRAIN:
+	case PK_MSG_TABLE:
+	case PK_MSG_RELOAD:
+	case PK_MSG_PEER:
+	case PK_MSG_POLICY:
 		break;
 	}
 }
@@ -405,7 +411,8 @@ start_net(int channel, int auth)
 	pk_log_to_parent(channel);
 	pk_sandbox_close(STDERR_FILENO + 1, keep, n + 2);
 	free(keep);
-	pk_net_main(gens.env.settings, channel, auth, gens.env.listeners->fds);
+	pk_net_main(gens.env.settings, gens.env.table, channel, auth,
+	    gens.env.listeners->fds);
 }
 
 static pid_t
@@ -418,7 +425,31 @@ start_auth(int channel, int net, struct pk_users_source *users)
 		return pid;
 	pk_log_to_parent(channel);
 	pk_sandbox_close(STDERR_FILENO + 1, keep, 2);
-	pk_auth_main(gens.env.settings, users, channel, net);
+	pk_auth_main(gens.env.settings, gens.env.table, users, channel, net);
+}
+
+/* Without one auth knows what holds for everybody, and goes on. */
+static void
+send_policy(const struct generation *g)
+{
+	int fd = g->auth.pid > 0 && g->auth.channel != -1 ?
+	    pk_policy_role_peer(geteuid(), g->auth.pid, "", true) : -1;
+
+	if (fd == -1)
+		return;
+	if (pk_channel_send(g->auth.channel, PK_MSG_POLICY, NULL, fd) != 0)
+		pk_log(PK_LOG_ERR, "auth: it does not take its channel to "
+		    "policyd");
+	close(fd);
+}
+
+void
+pk_generations_policy(void)
+{
+	const struct generation *g;
+
+	for (g = gens.first; g != NULL; g = g->next)
+		send_policy(g);
 }
 
 bool
@@ -441,6 +472,7 @@ pk_generation_start(void)
 	gens.first = g;
 	ok = peer_watch(&g->auth, start_auth(auth[1], both[1], users),
 	    auth[0]);
+	send_policy(g);
 	ok = peer_watch(&g->net, start_net(net[1], both[0]), net[0]) && ok;
 done:
 	if (!ok) {

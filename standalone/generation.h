@@ -16,6 +16,7 @@
 #include <event2/event.h>
 
 #include "standalone/listeners.h"
+#include "standalone/login_table.h"
 #include "standalone/settings.h"
 
 /* What the parent lends; it stays the parent's. */
@@ -23,6 +24,7 @@ struct pk_generation_env {
 	struct event_base *base;
 	const struct pk_settings *settings;
 	const struct pk_listeners *listeners;
+	const struct pk_login_table *table;
 	void (*ready)(void);	/* the newest accepts connections */
 	void (*failed)(void);	/* it ended unasked, or could not be started */
 };
@@ -32,6 +34,9 @@ void pk_generations_configure(const struct pk_generation_env *env);
 
 /* Start one.  When it is ready, the older ones retire. */
 bool pk_generation_start(void) __attribute__((__warn_unused_result__));
+
+/* policyd is there again: every auth gets a channel. */
+void pk_generations_policy(void);
 
 /* A child was reaped.  true: it was net or auth of one. */
 bool pk_generations_reaped(pid_t pid, int status);

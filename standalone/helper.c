@@ -69,8 +69,7 @@ open_store(const struct pk_settings *settings)
 	char why[PK_SECRETS_WHY];
 	struct pk_secrets *store;
 
-	if (settings->apop == PK_ALLOW_NEVER ||
-	    settings->apop_through != PK_APOP_STORE)
+	if (settings->apop_through != PK_APOP_STORE)
 		return NULL;
 	store = pk_secrets_open(settings->secrets, settings->secrets_key,
 	    PK_SECRETS_READ, why);

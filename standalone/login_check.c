@@ -13,12 +13,13 @@
 
 #include "pam/client.h"
 #include "pam/secrets.h"
+#include "standalone/policy_client.h"
 #include "standalone/role.h"
 
 double
 pk_login_patience(const struct pk_settings *settings)
 {
-	return 2.0 * settings->pam_timeout;
+	return 2.0 * settings->pam_timeout + PK_POLICY_PATIENCE + 1;
 }
 
 static void

@@ -394,14 +394,16 @@ make_events(const int *listen_fds)
 }
 
 void
-pk_net_main(const struct pk_settings *settings, int parent, int auth,
+pk_net_main(const struct pk_settings *settings,
+    const struct pk_login_table *table, int parent, int auth,
     const int *listen_fds)
 {
 	pk_title_set("net");
 	pk_net.settings = settings;
 	pk_net.parent = parent;
 	pk_net.auth = auth;
-	pk_net.apop = pk_apop_is_available() ? settings->apop : PK_ALLOW_NEVER;
+	pk_net.table = table;
+	pk_net.apop = pk_apop_is_available();
 	pk_sandbox_null_stdio();
 	pk_sandbox_raise_files();
 	load_tls();

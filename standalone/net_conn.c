@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -19,10 +20,7 @@
 #include "standalone/net_private.h"
 #include "standalone/role.h"
 
-/* Octets relayed at a time between a TLS client and its session process. */
-#define RELAY_MAX (64 * 1024)
-
-static uint8_t relay_buf[RELAY_MAX];
+static uint8_t relay_buf[PK_RELAY_MAX];
 
 /* ---- connections -------------------------------------------------------------- */
 
@@ -151,7 +149,7 @@ conn_claim(struct conn *c)
 	int pair[2] = { -1, -1 }, fd = c->st.fd;
 
 	if (c->st.ssl != NULL) {
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK |
 		    SOCK_CLOEXEC, 0, pair) != 0) {
 			conn_refuse(c, PK_LOGIN_TEMPORARY);
 			return;
@@ -181,7 +179,7 @@ conn_claim(struct conn *c)
 	close(pair[1]);
 	event_del(&c->timer);
 	pk_session_free(&c->session);
-	pk_stream_init(&c->inner, pair[0]);
+	pk_stream_init_relay(&c->inner, pair[0], PK_RELAY_NET);
 	c->state = CONN_RELAY;
 	c->inner_rd = event_new(pk_net.base, pair[0], EV_READ | EV_PERSIST,
 	    on_inner, c);
@@ -297,26 +295,49 @@ conn_start_tls(struct conn *c, enum conn_state state)
 /* ---- relaying ----------------------------------------------------------------- */
 
 /*
- * Move octets from one stream to the other until from has none, or to takes no
- * more.  false: one of them is gone.
+ * Move octets from one stream to the other, size at a time, until from has none,
+ * or to takes no more.  Adds what was moved.  false: one of them is gone.
  */
 static bool
-relay_move(struct pk_stream *from, struct pk_stream *to)
+relay_move(struct pk_stream *from, struct pk_stream *to, size_t size,
+    uint64_t *moved)
 {
 	unsigned round;
 
 	if (!pk_stream_flush(to))
 		return true;
 	for (round = 0; round < 8 && to->out == NULL; round++) {
-		size_t n = pk_stream_read(from, relay_buf,
-		    sizeof(relay_buf));
+		size_t n = pk_stream_read(from, relay_buf, size);
 
 		if (n == 0)
 			break;
+		*moved += n;
 		if (!pk_stream_write(to, relay_buf, n))
 			return false;
 	}
 	return !from->gone && !to->gone;
+}
+
+/* Octets of TLS that were read. */
+static uint64_t
+tls_read(const struct conn *c)
+{
+	return BIO_number_read(SSL_get_rbio(c->st.ssl));
+}
+
+/*
+ * The session process cannot see what the client has not taken yet: it is told
+ * with what the client sends.  All or nothing: how many octets of TLS wait in
+ * the kernel says little of ours.  And what had come before the last reply went
+ * says nothing of that reply, however late it is read.
+ */
+static void
+relay_report(struct conn *c)
+{
+	if (c->inner.out == NULL && c->st.out == NULL &&
+	    tls_read(c) >= c->come && SSL_has_pending(c->st.ssl) == 0 &&
+	    pk_stream_unsent(&c->st) == 0)
+		c->inner.left = c->taken;
 }
 
 /* Read from one side only while the other side keeps up. */
@@ -337,12 +358,20 @@ relay_wait(struct event *rd, struct event *wr, const struct pk_stream *own,
 static void
 relay_run(struct conn *c)
 {
-	bool alive = relay_move(&c->st, &c->inner);
+	uint64_t come = tls_read(c) + pk_stream_waiting(&c->st);
+	uint64_t given = 0, taken = c->taken;
+	bool alive, wrote = c->st.out != NULL;
+
+	relay_report(c);
+	alive = relay_move(&c->st, &c->inner, PK_STREAM_IN, &given);
 
 	/* A session that takes no more may still have said something. */
 	if (!alive && !c->st.gone)
 		c->inner.gone = false;
-	alive = !c->st.gone && relay_move(&c->inner, &c->st);
+	alive = !c->st.gone && relay_move(&c->inner, &c->st,
+	    sizeof(relay_buf), &c->taken);
+	if (wrote || c->taken != taken)
+		c->come = come;
 
 	if (!alive && !c->st.gone && c->st.out != NULL &&
 	    !pk_stream_flush(&c->st)) {
@@ -452,11 +481,15 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- beginning ------------------------------------------------------------------ */
 
-static bool
-apop_can_be_used(const struct pk_listen *l)
+/* What some user may use from this address, before it is known who it is. */
+static enum pk_allow
+some_may(const struct conn *c, enum pk_credential_kind kind)
 {
-	return pk_net.apop == PK_ALLOW_ALWAYS ||
-	    (pk_net.apop == PK_ALLOW_TLS && l->tls != PK_LISTEN_CLEAR);
+	uint8_t address[16];
+
+	if (!pk_address_parse(c->rhost, address))
+		return PK_ALLOW_NEVER;
+	return pk_login_table_some(pk_net.table, kind, address, time(NULL));
 }
 
 static bool
@@ -466,15 +499,20 @@ conn_new_session(struct conn *c, const struct pk_listen *l)
 	struct pk_session_settings set = {
 		.host = pk_net.settings->hostname,
 		.implementation = PACKAGE_NAME,
-		.apop = pk_net.apop,
-		.passwords = pk_net.settings->passwords,
+		.apop = pk_net.apop ? some_may(c, PK_KIND_APOP) :
+		    PK_ALLOW_NEVER,
+		.passwords = some_may(c, PK_KIND_PASSWORD),
 		.tls = l->tls == PK_LISTEN_IMPLICIT,
 		.stls = l->tls == PK_LISTEN_STARTTLS,
 		.max_failures = pk_net.settings->max_failures,
 		.top = PK_TOP_ALLOW,
+		.capa = &c->capa,
 	};
 
-	if (apop_can_be_used(l)) {
+	pk_login_table_capa(pk_net.table, time(NULL), &c->capa);
+	/* The timestamp is there only where it can be of use. */
+	if (set.apop == PK_ALLOW_ALWAYS || (set.apop == PK_ALLOW_TLS &&
+	    l->tls != PK_LISTEN_CLEAR)) {
 		if (RAND_bytes(random, sizeof(random)) != 1 ||
 		    pk_apop_challenge(random, pk_net.settings->hostname,
 		    c->challenge) != PK_OK)

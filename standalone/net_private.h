@@ -13,6 +13,7 @@
 #include "engine/apop.h"
 #include "standalone/address.h"
 #include "standalone/channel.h"
+#include "standalone/login_table.h"
 #include "standalone/settings.h"
 #include "standalone/stream.h"
 
@@ -35,6 +36,10 @@ struct conn {
 	struct event rd, wr, timer;
 	struct event *inner_rd, *inner_wr;
 	enum pk_login_result result;	/* CONN_DELAYED: what to say */
+	uint64_t taken;			/* CONN_RELAY: octets of the session */
+	uint64_t come;			/* the same: octets of the client, in TLS,
+					   that came before the last reply went */
+	struct pk_capa_policy capa;
 	char rhost[PK_ADDRESS_SIZE];
 	char challenge[PK_APOP_CHALLENGE_SIZE];
 };
@@ -53,7 +58,8 @@ struct slot {
 /* The state of the process. */
 struct pk_net {
 	const struct pk_settings *settings;
-	enum pk_allow apop;
+	const struct pk_login_table *table;
+	bool apop;			/* OpenSSL has MD5 */
 	struct event_base *base;
 	SSL_CTX *tls;
 	int parent, auth;		/* auth: -1 when it is gone */

@@ -21,6 +21,7 @@
 #include "standalone/listeners.h"
 #include "standalone/log.h"
 #include "standalone/parent.h"
+#include "standalone/policy_role.h"
 #include "standalone/role.h"
 #include "standalone/sandbox.h"
 #include "standalone/sessions.h"
@@ -33,7 +34,7 @@ static struct {
 	struct pk_settings *settings;
 	struct pk_listeners *listeners;
 	const char *file;
-	struct event *retry;
+	struct event *retry, *policy_retry;
 	int ready;			/* tell who waits for us, or -1 */
 	bool started;			/* some generation was ready once */
 	bool stopping;
@@ -54,7 +55,6 @@ announce(void)
 	pk_log(PK_LOG_INFO, "start: version=%s listen=%s privileges=%s%s",
 	    PACKAGE_VERSION, where,
 	    geteuid() == 0 ? "separated" : "none (not started as root)",
-	    parent.settings->apop != PK_ALLOW_NEVER &&
 	    !pk_apop_is_available() ? " apop=off (OpenSSL refuses MD5, as in "
 	    "FIPS mode)" : "");
 }
@@ -93,6 +93,7 @@ start_generation(void)
 		.base = parent.base,
 		.settings = parent.settings,
 		.listeners = parent.listeners,
+		.table = pk_policy_role_table(),
 		.ready = on_ready,
 		.failed = on_failed,
 	};
@@ -109,6 +110,68 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	if (!parent.stopping)
 		(void)start_generation();
+}
+
+/* ---- policyd ---------------------------------------------------------------------- */
+
+/* Nobody is let in before the policy is known once. */
+static void
+on_policy_ready(void)
+{
+	if (!parent.started && !parent.stopping) {
+		(void)start_generation();
+		return;
+	}
+	pk_generations_policy();
+	pk_sessions_policy();
+}
+
+/* What is offered before login has changed with the policy. */
+static void
+on_policy_changed(void)
+{
+	if (parent.started && !parent.stopping)
+		(void)start_generation();
+}
+
+static void
+on_policy_failed(void)
+{
+	struct timeval pause = { RETRY_SECONDS, 0 };
+
+	if (parent.stopping)
+		return;
+	if (parent.started) {
+		event_add(parent.policy_retry, &pause);
+	} else {
+		parent.status = 1;
+		event_base_loopbreak(parent.base);
+	}
+}
+
+static bool
+start_policyd(void)
+{
+	struct pk_policy_env env = {
+		.base = parent.base,
+		.settings = parent.settings,
+		.ready = on_policy_ready,
+		.changed = on_policy_changed,
+		.failed = on_policy_failed,
+	};
+
+	pk_policy_role_configure(&env);
+	return pk_policy_role_start();
+}
+
+static void
+on_policy_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (!parent.stopping && !start_policyd())
+		on_policy_failed();
 }
 
 /* ---- children ----------------------------------------------------------------------- */
@@ -129,7 +192,8 @@ on_child(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	(void)arg;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!pk_sessions_reaped(pid, status))
+		if (!pk_sessions_reaped(pid, status) &&
+		    !pk_policy_role_reaped(pid, status))
 			(void)pk_generations_reaped(pid, status);
 	if (parent.stopping && !children_left())
 		event_base_loopbreak(parent.base);
@@ -147,6 +211,28 @@ log_lines(char *text)
 			pk_log(PK_LOG_ERR, "reload: %s", line);
 }
 
+/* policyd has opened its files with rights that it has no longer. */
+static void
+tell_policyd_stays(const struct pk_settings *settings)
+{
+	const struct pk_settings *old = parent.settings;
+	const struct { const char *key, *old, *new; } keys[] = {
+		{ "policy", old->policy, settings->policy },
+		{ "policy-socket", old->policy_socket,
+		    settings->policy_socket },
+		{ "policy-user", old->policy_user, settings->policy_user },
+		{ "policy-state", old->policy_state, settings->policy_state },
+		{ "audit-log", old->audit_log, settings->audit_log },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(keys[i].old, keys[i].new) != 0)
+			pk_log(PK_LOG_WARNING, "reload: %s = %s takes effect "
+			    "when popkeepd is started anew", keys[i].key,
+			    keys[i].new);
+}
+
 /* The new configuration and its sockets, or neither. */
 static bool
 adopt(struct pk_settings *settings, FILE *errors)
@@ -162,6 +248,7 @@ adopt(struct pk_settings *settings, FILE *errors)
 		pk_listeners_close(&ls);
 		return false;
 	}
+	tell_policyd_stays(settings);
 	pk_listeners_close(&parent.listeners);
 	pk_settings_free(&parent.settings);
 	parent.listeners = ls;
@@ -198,6 +285,7 @@ on_reload(evutil_socket_t sig, short what, void *arg)
 		return;
 	}
 	pk_log(PK_LOG_INFO, "reload: file=%s", parent.file);
+	pk_policy_role_reload();
 	pk_sessions_retire();
 	(void)start_generation();
 }
@@ -209,6 +297,7 @@ on_stop_timeout(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	pk_generations_kill();
+	pk_policy_role_kill();
 	event_base_loopbreak(parent.base);
 }
 
@@ -225,6 +314,7 @@ on_stop(evutil_socket_t sig, short what, void *arg)
 	pk_log(PK_LOG_INFO, "stop: signal=%d", (int)sig);
 	pk_sessions_stop();
 	pk_generations_stop();
+	pk_policy_role_stop();
 	if (!children_left() || event_base_once(parent.base, -1, EV_TIMEOUT,
 	    on_stop_timeout, NULL, &limit) != 0)
 		event_base_loopbreak(parent.base);
@@ -302,9 +392,12 @@ pk_parent_main(struct pk_settings *settings, const char *file, int ready)
 		return 1;
 	pk_sessions_init(parent.base, pk_generations_released);
 	parent.retry = event_new(parent.base, -1, 0, on_retry, NULL);
-	if (parent.retry == NULL || !on_signal(SIGTERM, on_stop) ||
+	parent.policy_retry = event_new(parent.base, -1, 0, on_policy_retry,
+	    NULL);
+	if (parent.retry == NULL || parent.policy_retry == NULL ||
+	    !on_signal(SIGTERM, on_stop) ||
 	    !on_signal(SIGINT, on_stop) || !on_signal(SIGHUP, on_reload) ||
-	    !on_signal(SIGCHLD, on_child) || !start_generation())
+	    !on_signal(SIGCHLD, on_child) || !start_policyd())
 		return 1;
 	event_base_dispatch(parent.base);
 	pk_sessions_finish();

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "standalone/check.h"
+#include "standalone/check_policy.h"
 #include "standalone/log.h"
 #include "standalone/parent.h"
 #include "standalone/role.h"
@@ -121,15 +122,15 @@ main(int argc, char **argv)
 	}
 	if (file == NULL)
 		file = strdup(PK_SETTINGS_FILE);
+	if (file != NULL && test) {
+		bool ok = pk_check_all(file, NULL, stderr);
+
+		free(file);
+		return ok ? 0 : 1;
+	}
 	settings = file != NULL ? pk_settings_check(file, stderr) : NULL;
 	if (settings == NULL)
 		return 1;
-	if (test) {
-		printf("%s: fine\n", file);
-		pk_settings_free(&settings);
-		free(file);
-		return 0;
-	}
 	pk_title_init(argc, argv);
 	pk_sandbox_basics();
 	umask(077);

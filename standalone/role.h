@@ -8,6 +8,7 @@
 #define PK_ROLE_H
 
 #include "standalone/channel.h"
+#include "standalone/login_table.h"
 #include "standalone/settings.h"
 #include "standalone/users.h"
 
@@ -15,12 +16,14 @@
  * net: TLS and everything before login.  parent and auth are its channels;
  * listen_fds has a listening socket for each of the settings' listens.
  */
-_Noreturn void pk_net_main(const struct pk_settings *settings, int parent,
-    int auth, const int *listen_fds);
+_Noreturn void pk_net_main(const struct pk_settings *settings,
+    const struct pk_login_table *table, int parent, int auth,
+    const int *listen_fds);
 
 /* auth: credentials.  Ends when net's channel closes. */
 _Noreturn void pk_auth_main(const struct pk_settings *settings,
-    struct pk_users_source *users, int parent, int net);
+    const struct pk_login_table *table, struct pk_users_source *users,
+    int parent, int net);
 
 /* A PAM helper: answers each PK_MSG_LOGIN on channel with a PK_MSG_CHECKED. */
 _Noreturn void pk_helper_main(const struct pk_settings *settings,
@@ -36,7 +39,7 @@ _Noreturn void pk_session_main(const struct pk_settings *settings, int parent,
 
 /*
  * Seconds that a login may take from net's question to auth's answer: pam-timeout
- * for its stack, and as long again in the queue before it.
+ * for its stack, as long again in the queue before it, and what policyd may take.
  */
 double pk_login_patience(const struct pk_settings *settings);
 

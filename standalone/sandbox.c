@@ -10,9 +10,11 @@
 #include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -65,7 +67,7 @@ pk_sandbox_become(uid_t uid, gid_t gid)
 		errno = EPERM;
 		return -1;
 	}
-	return 0;
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 /* System calls of both roles: memory, time, waiting, open descriptors. */
@@ -137,6 +139,7 @@ add_rules(scmp_filter_ctx ctx, enum pk_sandbox role)
 	static const int deadly[] = { SCMP_SYS(execve), SCMP_SYS(execveat),
 	    SCMP_SYS(ptrace), SCMP_SYS(process_vm_writev), SCMP_SYS(setuid),
 	    SCMP_SYS(setresuid), SCMP_SYS(chroot), SCMP_SYS(mount) };
+	static const unsigned queries[] = { SIOCOUTQ, FIONREAD };
 	const int *own = role == PK_SANDBOX_NET ? net_calls : session_calls;
 	size_t i, owns = role == PK_SANDBOX_NET ?
 	    sizeof(net_calls) / sizeof(*net_calls) :
@@ -149,6 +152,11 @@ add_rules(scmp_filter_ctx ctx, enum pk_sandbox role)
 	for (i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
 		if (seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i],
 		    0) != 0)
+			return -1;
+	/* What waits in the queues of a connection, and nothing else. */
+	for (i = 0; i < sizeof(queries) / sizeof(*queries); i++)
+		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+		    SCMP_A1(SCMP_CMP_EQ, queries[i])) != 0)
 			return -1;
 	/* Local pairs only: net hands one end to a session process. */
 	if (role == PK_SANDBOX_NET)

@@ -30,7 +30,8 @@ int pk_sandbox_chroot(void) __attribute__((__warn_unused_result__));
 
 /*
  * Become uid and gid for good, without supplementary groups, and make sure
- * that there is no way back.  0, or -1 and errno.  Only as root.
+ * that there is no way back, nor one to other privileges.  0, or -1 and
+ * errno.  Only as root.
  */
 int pk_sandbox_become(uid_t uid, gid_t gid)
     __attribute__((__warn_unused_result__));

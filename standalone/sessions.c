@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "standalone/log.h"
+#include "standalone/policy_role.h"
 #include "standalone/role.h"
 #include "standalone/sandbox.h"
 #include "standalone/sessions.h"
@@ -27,6 +29,7 @@ struct process {
 	pid_t pid;			/* -1: a child of a PAM helper */
 	uid_t uid;
 	gid_t gid;
+	char *only;			/* the user of system users, else "" */
 	int channel;
 	unsigned sessions;
 	bool closed;			/* takes no new ones */
@@ -41,6 +44,7 @@ struct session {
 	uint64_t generation, claim;	/* net's, for PK_MSG_RELEASED */
 	char *user;
 	char rhost[PK_ADDRESS_SIZE];
+	char session_id[PK_AUDIT_SESSION_SIZE];
 };
 
 static struct {
@@ -61,6 +65,7 @@ static const char *const end_names[PK_SESSION_ENDS] = {
 	[PK_ENDED_READ_ERROR] = "read-error",
 	[PK_ENDED_IN_USE] = "in-use",
 	[PK_ENDED_UNAVAILABLE] = "unavailable",
+	[PK_ENDED_TOO_EARLY] = "login-delay",
 	[PK_ENDED_SHUTDOWN] = "shutdown",
 	[PK_ENDED_CRASHED] = "crashed",
 };
@@ -94,8 +99,9 @@ session_end(struct session **sp, const struct pk_msg_closed *m)
 
 	pk_log(worse ? PK_LOG_WARNING : PK_LOG_INFO, "session: user=%s "
 	    "rhost=%s messages=%u retr=%u top=%u dele=%u octets=%" PRIu64
-	    " left=%u end=%s", s->user, s->rhost, m->messages, m->retr, m->top,
-	    m->dele, m->octets, m->left, end_names[m->end]);
+	    " left=%u end=%s session=%s", s->user, s->rhost, m->messages, m->retr, m->top,
+	    m->dele, m->octets, m->left, end_names[m->end],
+	    s->session_id);
 	*sp = s->next;
 	book.count--;
 	s->process->sessions--;
@@ -140,7 +146,31 @@ process_free(struct process *p)
 	if (p->idle != NULL)
 		event_free(p->idle);
 	close(p->channel);
+	free(p->only);
 	free(p);
+}
+
+/* Without one its sessions dispose of nothing. */
+static void
+send_policy(const struct process *p)
+{
+	int fd = pk_policy_role_peer(p->uid, p->pid, p->only, false);
+
+	if (fd == -1)
+		return;
+	if (pk_channel_send(p->channel, PK_MSG_POLICY, NULL, fd) != 0)
+		pk_log(PK_LOG_ERR, "process: uid=%u does not take its channel "
+		    "to policyd", p->uid);
+	close(fd);
+}
+
+void
+pk_sessions_policy(void)
+{
+	const struct process *p;
+
+	for (p = book.processes; p != NULL; p = p->next)
+		send_policy(p);
 }
 
 static void
@@ -228,6 +258,7 @@ process_add(const struct pk_settings *settings, const struct pk_account *a,
 	p->pid = pid;
 	p->uid = a->uid;
 	p->gid = a->gid;
+	p->only = strdup(settings->users == PK_USERS_SYSTEM ? a->user : "");
 	p->channel = channel;
 	p->idle_seconds = settings->process_idle;
 	p->next = book.processes;
@@ -235,11 +266,13 @@ process_add(const struct pk_settings *settings, const struct pk_account *a,
 	p->ev = event_new(book.base, channel, EV_READ | EV_PERSIST,
 	    on_process, p);
 	p->idle = event_new(book.base, -1, 0, on_idle, p);
-	if (p->ev == NULL || p->idle == NULL || event_add(p->ev, NULL) != 0) {
+	if (p->only == NULL || p->ev == NULL || p->idle == NULL ||
+	    event_add(p->ev, NULL) != 0) {
 		p->channel = -1;
 		process_free(p);
 		return NULL;
 	}
+	send_policy(p);
 	return p;
 }
 
@@ -270,10 +303,13 @@ send_open(struct process *p, const struct pk_msg_approval *a,
 {
 	struct pk_msg_open m;
 
+	memset(&m, 0, offsetof(struct pk_msg_open, leftover));
 	m.id = id;
+	m.mech = a->mech;
 	m.tls = a->tls;
-	memcpy(m.user, a->account.user, sizeof(m.user));
-	memcpy(m.maildir, a->account.maildir, sizeof(m.maildir));
+	memcpy(m.session, a->session, sizeof(m.session));
+	memcpy(m.rhost, a->rhost, sizeof(m.rhost));
+	m.account = a->account;
 	m.leftover_len = claim->leftover_len;
 	memcpy(m.leftover, claim->leftover, claim->leftover_len);
 	return pk_channel_send(p->channel, PK_MSG_OPEN, &m, fd) == 0;
@@ -288,7 +324,8 @@ place(const struct pk_settings *settings, const struct pk_msg_approval *a,
 
 	for (p = book.processes; p != NULL; p = p->next)
 		if (!p->closed && p->uid == a->account.uid &&
-		    p->gid == a->account.gid &&
+		    p->gid == a->account.gid && (p->only[0] == '\0' ||
+		    strcmp(p->only, a->account.user) == 0) &&
 		    p->sessions < settings->sessions_per_process &&
 		    send_open(p, a, claim, id, fd))
 			return p;
@@ -352,6 +389,7 @@ pk_sessions_begin(const struct pk_settings *settings,
 	s->generation = generation;
 	s->claim = claim->id;
 	memcpy(s->rhost, a->rhost, sizeof(s->rhost));
+	memcpy(s->session_id, a->session, sizeof(s->session_id));
 	sp = &book.buckets[s->id % BUCKETS];
 	s->next = *sp;
 	*sp = s;

@@ -31,6 +31,9 @@ bool pk_sessions_begin(const struct pk_settings *settings,
     uint64_t generation, int fd, int channel)
     __attribute__((__warn_unused_result__));
 
+/* policyd is there again: every process gets a channel. */
+void pk_sessions_policy(void);
+
 /* Sessions in all, of every generation. */
 unsigned pk_sessions_count(void);
 

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "engine/apop.h"
+#include "standalone/policy_load.h"
+#include "standalone/policyd.h"
 #include "standalone/settings_private.h"
 
 /* libConfuse hands callbacks no argument of ours. */
@@ -116,14 +118,13 @@ static cfg_opt_t opts[] = {
 	CFG_STR("home", NULL, CFGF_NODEFAULT),
 	CFG_STR("users-file", NULL, CFGF_NODEFAULT),
 	CFG_STR("maildir", "%h/Maildir", CFGF_NONE),
+	CFG_STR("retained", NULL, CFGF_NODEFAULT),
 	CFG_BOOL("create-maildir", cfg_false, CFGF_NONE),
 	CFG_BOOL("nfs", cfg_false, CFGF_NONE),
 	CFG_INT("first-valid-uid", 1000, CFGF_NONE),
 	CFG_BOOL("fold-case", cfg_false, CFGF_NONE),
 	CFG_STR("detail-separator", "", CFGF_NONE),
 	CFG_STR("default-domain", NULL, CFGF_NODEFAULT),
-	CFG_STR("passwords", "tls", CFGF_NONE),
-	CFG_STR("apop", "never", CFGF_NONE),
 	CFG_STR("apop-through", "pam", CFGF_NONE),
 	CFG_STR("secrets", LOCALSTATEDIR "/lib/popkeep/secrets.mdb",
 	    CFGF_NONE),
@@ -145,6 +146,13 @@ static cfg_opt_t opts[] = {
 	CFG_INT("takeover", 0, CFGF_NONE),
 	CFG_INT("sessions-per-process", 1000, CFGF_NONE),
 	CFG_INT("process-idle", 30, CFGF_NONE),
+	CFG_STR("policy", PK_POLICY_FILE, CFGF_NONE),
+	CFG_STR("policy-socket", PK_POLICY_SOCKET, CFGF_NONE),
+	CFG_STR("policy-user", PK_POLICY_USER, CFGF_NONE),
+	CFG_STR("policy-group", NULL, CFGF_NODEFAULT),
+	CFG_STR("policy-state", PK_POLICY_STATE_DIR, CFGF_NONE),
+	CFG_STR("audit-log", PK_AUDIT_FILE, CFGF_NONE),
+	CFG_INT("group-refresh", 300, CFGF_NONE),
 	CFG_END()
 };
 
@@ -205,11 +213,18 @@ take_values(cfg_t *cfg, struct pk_settings *s)
 		{ "home", &s->home },
 		{ "users-file", &s->users_file },
 		{ "maildir", &s->maildir },
+		{ "retained", &s->retained },
 		{ "secrets", &s->secrets },
 		{ "secrets-key", &s->secrets_key },
 		{ "pam-service", &s->pam_service },
 		{ "pam-apop-service", &s->pam_apop_service },
 		{ "pam-confdir", &s->pam_confdir },
+		{ "policy", &s->policy },
+		{ "policy-socket", &s->policy_socket },
+		{ "policy-user", &s->policy_user },
+		{ "policy-group", &s->policy_group },
+		{ "policy-state", &s->policy_state },
+		{ "audit-log", &s->audit_log },
 	};
 	const struct { const char *key; unsigned *to; } numbers[] = {
 		{ "pam-helpers", &s->pam_helpers },
@@ -224,6 +239,7 @@ take_values(cfg_t *cfg, struct pk_settings *s)
 		{ "sessions-per-process", &s->sessions_per_process },
 		{ "process-idle", &s->process_idle },
 		{ "first-valid-uid", &s->first_valid_uid },
+		{ "group-refresh", &s->group_refresh },
 	};
 	size_t i;
 
@@ -237,8 +253,6 @@ take_values(cfg_t *cfg, struct pk_settings *s)
 	s->failure_delay = cfg_getfloat(cfg, "failure-delay");
 	s->failure_delay_max = cfg_getfloat(cfg, "failure-delay-max");
 	s->users = (enum pk_users)word_of(cfg, "users");
-	s->passwords = (enum pk_allow)word_of(cfg, "passwords");
-	s->apop = (enum pk_allow)word_of(cfg, "apop");
 	s->apop_through = (enum pk_apop_through)word_of(cfg, "apop-through");
 	s->names.fold = cfg_getbool(cfg, "fold-case");
 	s->names.detail = cfg_getstr(cfg, "detail-separator")[0];
@@ -284,6 +298,76 @@ default_hostname(struct pk_settings *s)
 		s->hostname = copy(name);
 }
 
+/* Does a template, up to end, differ between the users of a domain? */
+static bool
+names_user(const char *template, const char *end)
+{
+	const char *p;
+
+	for (p = template; p < end; p++) {
+		if (*p != '%')
+			continue;
+		p++;
+		if (p < end && strchr("unh", *p) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Beside the Maildir, and one for each user: where the directory that the Maildir
+ * is in is not the user's own, the name has to tell.
+ */
+static void
+default_retained(struct pk_settings *s)
+{
+	int len = s->maildir != NULL ? (int)strlen(s->maildir) : 0, dir;
+	char *text = NULL;
+	bool own;
+
+	if (s->retained != NULL || len == 0)
+		return;
+	while (len > 1 && s->maildir[len - 1] == '/')
+		len--;
+	for (dir = len - 1; dir > 0 && s->maildir[dir] != '/'; dir--)
+		;
+	own = names_user(s->maildir, s->maildir + dir);
+	if (asprintf(&text, "%.*s%s", own ? dir : len, s->maildir, own ?
+	    "/popkeep-retained" : ".popkeep-retained") == -1)
+		problem(NULL, "out of memory");
+	else
+		s->retained = text;
+}
+
+/* Is path the directory, or in it? */
+static bool
+is_within(const char *path, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	while (len > 1 && directory[len - 1] == '/')
+		len--;
+	return strncmp(path, directory, len) == 0 &&
+	    (path[len] == '\0' || path[len] == '/');
+}
+
+/* What is retained must not be in anybody's view, nor in another's place. */
+static void
+check_retained(const struct pk_settings *s)
+{
+	if (s->retained == NULL || s->maildir == NULL)
+		return;
+	if (is_within(s->retained, s->maildir) ||
+	    is_within(s->maildir, s->retained))
+		problem("retained", "retained = %s: expected a place outside of "
+		    "maildir = %s", s->retained, s->maildir);
+	if (names_user(s->maildir, strchr(s->maildir, '\0')) &&
+	    !names_user(s->retained, strchr(s->retained, '\0')))
+		problem("retained", "retained = %s: expected one of %%h, %%u "
+		    "and %%n in it, as in maildir: a place for each user",
+		    s->retained);
+}
+
 /* Checks that need more than one key. */
 static void
 check_together(cfg_t *cfg, struct pk_settings *s)
@@ -301,15 +385,13 @@ check_together(cfg_t *cfg, struct pk_settings *s)
 			    "tls-certificate and a tls-key", s->listen[i].name,
 			    s->listen[i].tls == PK_LISTEN_IMPLICIT ?
 			    "implicit" : "starttls");
-	if (s->passwords == PK_ALLOW_NEVER && s->apop == PK_ALLOW_NEVER)
-		problem("passwords", "passwords = never and apop = never: nobody could log "
-		    "in");
 	/* The default gives way to a lower maximum. */
 	if (line_of("failure-delay") > 0 &&
 	    s->failure_delay > s->failure_delay_max)
 		problem("failure-delay", "failure-delay = %g: expected no more "
 		    "than failure-delay-max = %g", s->failure_delay,
 		    s->failure_delay_max);
+	check_retained(s);
 	if (s->takeover > 0 && (s->sessions_per_process == 1 ||
 	    s->pam_session))
 		problem("takeover", "takeover = %u: it needs sessions that "
@@ -382,6 +464,7 @@ pk_settings_read(const char *file, FILE *to)
 	take_listens(cfg, s);
 	take_ids(cfg, s);
 	default_hostname(s);
+	default_retained(s);
 	check_together(cfg, s);
 done:
 	if (cfg != NULL)
@@ -412,12 +495,19 @@ pk_settings_free(struct pk_settings **sp)
 	free(s->home);
 	free(s->users_file);
 	free(s->maildir);
+	free(s->retained);
 	free((char *)s->names.default_domain);
 	free(s->secrets);
 	free(s->secrets_key);
 	free(s->pam_service);
 	free(s->pam_apop_service);
 	free(s->pam_confdir);
+	free(s->policy);
+	free(s->policy_socket);
+	free(s->policy_user);
+	free(s->policy_group);
+	free(s->policy_state);
+	free(s->audit_log);
 	free(s);
 	*sp = NULL;
 }

@@ -49,11 +49,11 @@ struct pk_settings {
 	char *home;				/* template of virtual users */
 	char *users_file;			/* NULL: none */
 	char *maildir;				/* template */
+	char *retained;				/* template */
 	bool create_maildir, nfs;
 	uid_t first_valid_uid;
 	struct pk_username_rules names;
 
-	enum pk_allow passwords, apop;
 	enum pk_apop_through apop_through;
 	char *secrets, *secrets_key;
 	char *pam_service, *pam_apop_service;
@@ -68,6 +68,13 @@ struct pk_settings {
 	unsigned takeover;				/* seconds; 0: never */
 	unsigned sessions_per_process;
 	unsigned process_idle;				/* seconds */
+
+	char *policy;				/* the main file */
+	char *policy_socket;			/* "": none */
+	char *policy_user, *policy_group;	/* group NULL: the default */
+	char *policy_state;			/* a directory */
+	char *audit_log;
+	unsigned group_refresh;			/* seconds */
 };
 
 /*

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "engine/apop.h"
@@ -22,12 +23,6 @@
 /* ---- words for enumerations ---------------------------------------------- */
 
 static const struct pk_word words[] = {
-	{ "passwords", "never", PK_ALLOW_NEVER },
-	{ "passwords", "tls", PK_ALLOW_TLS },
-	{ "passwords", "always", PK_ALLOW_ALWAYS },
-	{ "apop", "never", PK_ALLOW_NEVER },
-	{ "apop", "tls", PK_ALLOW_TLS },
-	{ "apop", "always", PK_ALLOW_ALWAYS },
 	{ "apop-through", "pam", PK_APOP_PAM },
 	{ "apop-through", "store", PK_APOP_STORE },
 	{ "users", "system", PK_USERS_SYSTEM },
@@ -96,6 +91,7 @@ static const struct {
 	{ "sessions-per-process", 1, 100000 },
 	{ "process-idle", 0, 86400 },
 	{ "first-valid-uid", 1, UINT_MAX - 1 },
+	{ "group-refresh", 1, 86400 },
 };
 
 static int
@@ -289,15 +285,40 @@ check_uid(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+/* For the processes of popkeepd itself. */
 static int
-check_net_user(cfg_t *cfg, cfg_opt_t *opt)
+check_own_user(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *text = cfg_opt_getnstr(opt, 0);
 	struct passwd *pw = getpwnam(text);
 
 	if (pw == NULL || pw->pw_uid == 0)
-		cfg_error(cfg, "user = %s: expected an existing user that is "
-		    "not root", text);
+		cfg_error(cfg, "%s = %s: expected an existing user that is "
+		    "not root", opt->name, text);
+	return 0;
+}
+
+static int
+check_group(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, 0);
+
+	if (text[0] != '\0' && getgrnam(text) == NULL)
+		cfg_error(cfg, "%s = %s: there is no such group", opt->name,
+		    text);
+	return 0;
+}
+
+static int
+check_socket(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *path = cfg_opt_getnstr(opt, 0);
+
+	if (path[0] != '\0' && (path[0] != '/' ||
+	    strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)))
+		cfg_error(cfg, "%s = %s: expected an absolute path of fewer "
+		    "than %zu octets", opt->name, path,
+		    sizeof(((struct sockaddr_un *)0)->sun_path));
 	return 0;
 }
 
@@ -379,16 +400,21 @@ static const struct {
 	{ "tls-key", check_readable },
 	{ "log", check_log },
 	{ "pid-file", check_path },
-	{ "user", check_net_user },
+	{ "user", check_own_user },
 	{ "users", check_word },
 	{ "virtual-uid", check_uid },
 	{ "virtual-gid", check_gid },
 	{ "home", check_template },
 	{ "users-file", check_readable },
 	{ "maildir", check_template },
+	{ "retained", check_template },
+	{ "policy", check_path },
+	{ "policy-socket", check_socket },
+	{ "policy-user", check_own_user },
+	{ "policy-group", check_group },
+	{ "policy-state", check_path },
+	{ "audit-log", check_path },
 	{ "detail-separator", check_separator },
-	{ "passwords", check_word },
-	{ "apop", check_word },
 	{ "apop-through", check_word },
 	{ "secrets", check_path },
 	{ "secrets-key", check_path },

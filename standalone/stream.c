@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +34,13 @@ pk_stream_init(struct pk_stream *st, int fd)
 {
 	memset(st, 0, sizeof(*st));
 	st->fd = fd;
+}
+
+void
+pk_stream_init_relay(struct pk_stream *st, int fd, enum pk_relay relay)
+{
+	pk_stream_init(st, fd);
+	st->relay = relay;
 }
 
 void
@@ -117,6 +126,110 @@ tls_waits(struct pk_stream *st, int rc)
 	}
 }
 
+/* A packet from net: the octets behind the word of how many replies left. */
+static ssize_t
+recv_command(struct pk_stream *st, uint8_t *buf, size_t size)
+{
+	uint64_t left;
+	struct iovec iov[2] = {
+		{ .iov_base = &left, .iov_len = sizeof(left) },
+		{ .iov_base = buf, .iov_len = size },
+	};
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n = recvmsg(st->fd, &mh, 0);
+
+	if (n <= 0)
+		return n;
+	if ((size_t)n <= sizeof(left) || (mh.msg_flags & MSG_TRUNC) != 0)
+		return 0;		/* net knows better: it is done for */
+	st->left = left;
+	return n - (ssize_t)sizeof(left);
+}
+
+/* What is cut off of a packet would be missing: then it is all over. */
+static ssize_t
+recv_octets(struct pk_stream *st, uint8_t *buf, size_t size)
+{
+	ssize_t n;
+
+	switch (st->relay) {
+	case PK_RELAY_NET:
+		n = recv(st->fd, buf, size, MSG_TRUNC);
+		return n > (ssize_t)size ? 0 : n;
+	case PK_RELAY_SESSION:
+		return recv_command(st, buf, size);
+	case PK_RELAY_NONE:
+		break;
+	}
+	return recv(st->fd, buf, size, 0);
+}
+
+/*
+ * A packet to the session: all of it, or nothing.  What had to wait was read
+ * when less had left.
+ */
+static ssize_t
+send_command(const struct pk_stream *st, const uint8_t *data, size_t len)
+{
+	uint64_t left = st->out != NULL ? st->out_left : st->left;
+	struct iovec iov[2] = {
+		{ .iov_base = &left, .iov_len = sizeof(left) },
+		{ .iov_base = (void *)(uintptr_t)data, .iov_len = len },
+	};
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n = sendmsg(st->fd, &mh, MSG_NOSIGNAL);
+
+	return n < 0 ? n : (ssize_t)len;
+}
+
+static ssize_t
+send_octets(const struct pk_stream *st, const uint8_t *data, size_t len)
+{
+	switch (st->relay) {
+	case PK_RELAY_NET:
+		return send_command(st, data, len < PK_STREAM_IN ? len :
+		    PK_STREAM_IN);
+	case PK_RELAY_SESSION:
+		if (len > PK_RELAY_MAX)
+			len = PK_RELAY_MAX;
+		break;
+	case PK_RELAY_NONE:
+		break;
+	}
+	return send(st->fd, data, len, MSG_NOSIGNAL);
+}
+
+uint64_t
+pk_stream_unsent(const struct pk_stream *st)
+{
+	int octets;
+
+	return st->relay == PK_RELAY_NONE &&
+	    ioctl(st->fd, SIOCOUTQ, &octets) == 0 && octets > 0 ?
+	    (uint64_t)octets : 0;
+}
+
+uint64_t
+pk_stream_waiting(const struct pk_stream *st)
+{
+	int octets;
+
+	return ioctl(st->fd, FIONREAD, &octets) == 0 && octets > 0 ?
+	    (uint64_t)octets : 0;
+}
+
+/* How much of what was sent has left every queue that can be seen. */
+static uint64_t
+left_now(const struct pk_stream *st)
+{
+	uint64_t unsent;
+
+	if (st->relay != PK_RELAY_NONE)
+		return st->left;
+	unsent = pk_stream_unsent(st);
+	return unsent < st->sent ? st->sent - unsent : 0;
+}
+
 size_t
 pk_stream_read(struct pk_stream *st, uint8_t *buf, size_t size)
 {
@@ -131,7 +244,7 @@ pk_stream_read(struct pk_stream *st, uint8_t *buf, size_t size)
 			(void)tls_waits(st, (int)n);
 		return n > 0 ? (size_t)n : 0;
 	}
-	n = recv(st->fd, buf, size, 0);
+	n = recv_octets(st, buf, size);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		st->gone = true;
 	return n > 0 ? (size_t)n : 0;
@@ -151,9 +264,10 @@ write_some(struct pk_stream *st, const uint8_t *data, size_t len)
 		st->took = st->took || n > 0;
 		return n > 0 ? (size_t)n : 0;
 	}
-	n = send(st->fd, data, len, MSG_NOSIGNAL);
+	n = send_octets(st, data, len);
 	if (n >= 0) {
 		st->took = true;
+		st->sent += (uint64_t)n;
 		return (size_t)n;
 	}
 	if (errno == EAGAIN || errno == EINTR)
@@ -200,6 +314,8 @@ pk_stream_write(struct pk_stream *st, const uint8_t *data, size_t len)
 	} else if ((st->out = malloc(len - n)) == NULL) {
 		st->gone = true;
 		return false;
+	} else {
+		st->out_left = st->left;
 	}
 	memcpy(st->out + st->out_len, data + n, len - n);
 	st->out_len += len - n;
@@ -235,10 +351,18 @@ run(struct pk_stream *st, struct pk_session *s, size_t n, enum pk_want *want_r)
 		.in_len = st->in != NULL ? st->in_len : n,
 		.out = out_buf, .out_len = sizeof(out_buf),
 		.scratch = scratch, .scratch_len = sizeof(scratch),
+		.left = st->in_left,
 	};
 	bool ok;
 
 	*want_r = pk_session_run(s, &io);
+	/*
+	 * What waits was sent before the reply: it confirms nothing.  Packets of
+	 * a relay say so themselves: they were made when less had left.
+	 */
+	if (pk_session_sent_pending(s))
+		pk_session_waiting(s, st->relay == PK_RELAY_NONE ?
+		    pk_stream_waiting(st) : 0);
 	ok = keep_input(st, &io);
 	OPENSSL_cleanse(in_buf, n);
 	if (ok && io.out != out_buf)
@@ -278,7 +402,10 @@ pk_stream_serve(struct pk_stream *st, struct pk_session *s, bool *active_r)
 			return served(want);
 		n = 0;
 		if (want == PK_WANT_INPUT && st->in == NULL) {
+			st->in_left = pk_session_awaits(s) ? left_now(st) : 0;
 			n = pk_stream_read(st, in_buf, sizeof(in_buf));
+			if (st->relay != PK_RELAY_NONE)
+				st->in_left = st->left;
 			if (n == 0)
 				return st->gone ? PK_SERVED_GONE :
 				    PK_SERVED_WAIT;
@@ -287,7 +414,8 @@ pk_stream_serve(struct pk_stream *st, struct pk_session *s, bool *active_r)
 		if (!run(st, s, n, &want))
 			return PK_SERVED_GONE;
 		/* A short read has emptied the socket: save the next one. */
-		if (want == PK_WANT_INPUT && st->ssl == NULL && n > 0 &&
+		if (want == PK_WANT_INPUT && st->ssl == NULL &&
+		    st->relay == PK_RELAY_NONE && n > 0 &&
 		    n < sizeof(in_buf) && st->out == NULL)
 			return PK_SERVED_WAIT;
 	}

@@ -20,9 +20,28 @@
 /* Octets read from a client at a time before and after login. */
 #define PK_STREAM_IN	2048
 
+/*
+ * Between net and a session process goes what a TLS client says, in packets: to
+ * net at most PK_RELAY_MAX octets of replies; to the session at most
+ * PK_STREAM_IN octets of commands, and in front of them how many octets of
+ * replies had left every queue that net can see when they were read.
+ */
+#define PK_RELAY_MAX	(64 * 1024)
+
+enum pk_relay {
+	PK_RELAY_NONE,		/* a client */
+	PK_RELAY_NET,		/* net's end */
+	PK_RELAY_SESSION,	/* the session's end */
+};
+
 struct pk_stream {
 	int fd;
 	SSL *ssl;		/* NULL: in clear */
+	enum pk_relay relay;
+	uint64_t sent;		/* octets that the socket has taken */
+	uint64_t left;		/* of a relay: as told in the packets */
+	uint64_t out_left;	/* what left was when out was read */
+	uint64_t in_left;	/* what pk_stream_left() was as in was read */
 	uint8_t *in;		/* read, but not consumed; NULL: nothing */
 	size_t in_len;
 	uint8_t *out;		/* written, but not yet taken; NULL: nothing */
@@ -34,6 +53,9 @@ struct pk_stream {
 
 /* fd is nonblocking and now belongs to the stream. */
 void pk_stream_init(struct pk_stream *st, int fd);
+
+/* The same for one end of a relay. */
+void pk_stream_init_relay(struct pk_stream *st, int fd, enum pk_relay relay);
 
 /* Close, wipe and free; the struct itself is the caller's. */
 void pk_stream_deinit(struct pk_stream *st);
@@ -70,6 +92,12 @@ bool pk_stream_flush(struct pk_stream *st);
  * now; at the end or on failure 0 with st->gone.
  */
 size_t pk_stream_read(struct pk_stream *st, uint8_t *buf, size_t size);
+
+/* Octets that the client's kernel has not acknowledged; 0 where unknown. */
+uint64_t pk_stream_unsent(const struct pk_stream *st);
+
+/* Octets that the client has sent and that were not read from the socket. */
+uint64_t pk_stream_waiting(const struct pk_stream *st);
 
 /* Write len octets; what the socket does not take is kept.  false: gone. */
 bool pk_stream_write(struct pk_stream *st, const uint8_t *data, size_t len);

@@ -8,15 +8,23 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 
 #include "standalone/tls.h"
 
 static void
 complain(FILE *errors, const char *key, const char *value)
 {
-	unsigned long code = ERR_peek_last_error();
+	/* The first one is the cause; the last says "PEM lib". */
+	unsigned long code = ERR_peek_error();
 	const char *reason = ERR_reason_error_string(code);
 
+	/* Words of OpenSSL's own that nobody could act on. */
+	if (ERR_GET_REASON(code) == ERR_R_INTERRUPTED_OR_CANCELLED)
+		reason = "it has a passphrase: expected a key without one";
+	else if (ERR_GET_LIB(code) == ERR_LIB_PEM &&
+	    ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+		reason = "expected a file in PEM format";
 	fprintf(errors, "%s = %s: %s\n", key, value,
 	    ERR_GET_LIB(code) == ERR_LIB_SYS ?
 	    strerror(ERR_GET_REASON(code)) :

@@ -11,20 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "standalone/users.h"
-
-struct entry {
-	char *user;
-	char *home;
-	uid_t uid;
-	gid_t gid;
-};
-
-struct pk_users_source {
-	const struct pk_settings *settings;
-	struct entry *entries;		/* sorted by user */
-	size_t count;
-};
+#include "standalone/users_private.h"
 
 bool
 pk_users_uid_is_valid(const struct pk_settings *settings, uid_t uid)
@@ -55,8 +42,8 @@ pk_users_found_name(enum pk_users_found found)
 static int
 by_user(const void *a, const void *b)
 {
-	return strcmp(((const struct entry *)a)->user,
-	    ((const struct entry *)b)->user);
+	return strcmp(((const struct pk_users_entry *)a)->user,
+	    ((const struct pk_users_entry *)b)->user);
 }
 
 static bool
@@ -76,7 +63,7 @@ parse_id(const char *text, unsigned *id_r)
 
 /* NULL, or what was expected of the line; *e_r is only set without error. */
 static const char *
-parse_entry(const struct pk_settings *s, char *line, struct entry *e_r)
+parse_entry(const struct pk_settings *s, char *line, struct pk_users_entry *e_r)
 {
 	char *field[5], name[PK_USERNAME_SIZE];
 	struct pk_span span;
@@ -101,18 +88,23 @@ parse_entry(const struct pk_settings *s, char *line, struct entry *e_r)
 		return "expected a gid that is not root's";
 	if (field[3][0] != '/')
 		return "expected an absolute home";
+	if (n > 4 && strlen(field[4]) > PK_POLICY_NAME_MAX)
+		return "expected the name of a retention rule, or nothing, "
+		    "after the home";
 	e_r->user = strdup(name);
 	e_r->home = strdup(field[3]);
+	e_r->rule = strdup(n > 4 ? field[4] : "");
 	e_r->uid = uid;
 	e_r->gid = gid;
-	return e_r->user != NULL && e_r->home != NULL ? NULL :
-	    "out of memory";
+	return e_r->user != NULL && e_r->home != NULL && e_r->rule != NULL ?
+	    NULL : "out of memory";
 }
 
 static bool
-add_line(struct pk_users_source *src, char *line, const char **why_r)
+add_line(struct pk_users_source *src, char *line, unsigned lineno,
+    const char **why_r)
 {
-	struct entry *grown;
+	struct pk_users_entry *grown;
 
 	line[strcspn(line, "\r\n")] = '\0';
 	if (line[0] == '\0' || line[0] == '#')
@@ -128,6 +120,7 @@ add_line(struct pk_users_source *src, char *line, const char **why_r)
 		src->entries = grown;
 	}
 	memset(&src->entries[src->count], 0, sizeof(*src->entries));
+	src->entries[src->count].line = lineno;
 	*why_r = parse_entry(src->settings, line, &src->entries[src->count]);
 	src->count++;
 	return *why_r == NULL;
@@ -148,7 +141,7 @@ read_users(struct pk_users_source *src, FILE *errors)
 	}
 	while (getline(&line, &size, f) != -1) {
 		lineno++;
-		if (!add_line(src, line, &why)) {
+		if (!add_line(src, line, lineno, &why)) {
 			fprintf(errors, "%s:%u: %s\n", file, lineno, why);
 			wrong++;
 		}
@@ -199,6 +192,7 @@ pk_users_close(struct pk_users_source **sourcep)
 	for (i = 0; i < src->count; i++) {
 		free(src->entries[i].user);
 		free(src->entries[i].home);
+		free(src->entries[i].rule);
 	}
 	free(src->entries);
 	free(src);
@@ -279,7 +273,7 @@ find_virtual(const struct pk_users_source *src, const char *user,
     struct pk_account *a, char home[PK_PATH_SIZE])
 {
 	const struct pk_settings *s = src->settings;
-	struct entry key = { .user = (char *)(uintptr_t)user }, *e;
+	struct pk_users_entry key = { .user = (char *)(uintptr_t)user }, *e;
 
 	if (s->users_file == NULL) {
 		a->uid = s->virtual_uid;
@@ -298,6 +292,7 @@ find_virtual(const struct pk_users_source *src, const char *user,
 		return PK_USERS_UNKNOWN;
 	a->uid = e->uid;
 	a->gid = e->gid;
+	memcpy(a->rule, e->rule, strlen(e->rule) + 1);
 	return expand("%h", user, e->home, home) ? PK_USERS_FOUND :
 	    PK_USERS_TOO_LONG;
 }
@@ -318,7 +313,8 @@ pk_users_find(const struct pk_users_source *src, const char *user,
 	if (!pk_users_uid_is_valid(src->settings, a.uid) ||
 	    (geteuid() == 0 && a.gid == 0))
 		return PK_USERS_FORBIDDEN;
-	if (!expand(src->settings->maildir, user, home, a.maildir))
+	if (!expand(src->settings->maildir, user, home, a.maildir) ||
+	    !expand(src->settings->retained, user, home, a.retained))
 		return PK_USERS_TOO_LONG;
 	memcpy(a.user, user, strlen(user) + 1);
 	*account_r = a;

@@ -43,6 +43,34 @@ enum pk_users_found pk_users_find(const struct pk_users_source *source,
     const char *user, struct pk_account *account_r)
     __attribute__((__warn_unused_result__));
 
+/* Called with one user; false: no more of them. */
+typedef bool pk_users_seen(void *arg, const struct pk_account *account);
+
+/*
+ * Every user who could log in and has a mailbox, from the same source as
+ * pk_users_find(), until seen says that it is enough:
+ * - all of the users file, whether the Maildir is there or not;
+ * - virtual users without such a file: those whose names follow from the
+ *   directories that the template's %u, %n and %d stand for.  A template with
+ *   neither %u nor %n tells no names; one with %n alone those without a domain
+ *   (or with default-domain);
+ * - the system's users with a uid of at least first-valid-uid and a Maildir, as
+ *   far as the name service lists them (getpwent(3)).
+ * false: not all of them could be found, and a line for each reason went to
+ * errors.
+ */
+bool pk_users_each(const struct pk_users_source *source, pk_users_seen *seen,
+    void *arg, FILE *errors) __attribute__((__warn_unused_result__));
+
+/* How many users pk_users_each() will tell; 0: not known before. */
+size_t pk_users_count(const struct pk_users_source *source);
+
+/* The lines of the users file that name a rule, in the order of users. */
+typedef void pk_users_named(void *arg, const char *user, const char *rule,
+    unsigned line);
+void pk_users_each_rule(const struct pk_users_source *source,
+    pk_users_named *named, void *arg);
+
 /* May pk_users_find() wait for a name service? */
 bool pk_users_may_wait(const struct pk_users_source *source);
 

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -209,6 +210,161 @@ test_channel_refuses_strings_without_an_end(void **state)
 	assert_int_equal(receive(p->b, ANY, &m, &pass), PK_RECEIVED_NONSENSE);
 }
 
+/* Every string of every message of a fixed form. */
+#define STRING(type, s, member) { type, offsetof(struct s, member), \
+	sizeof(((struct s *)0)->member) }
+#define ACCOUNT(type, s) STRING(type, s, account.user), \
+	STRING(type, s, account.rule), STRING(type, s, account.maildir), \
+	STRING(type, s, account.retained)
+static const struct {
+	enum pk_msg_type type;
+	size_t offset, size;
+} strings[] = {
+	ACCOUNT(PK_MSG_CHECKED, pk_msg_checked),
+	STRING(PK_MSG_CHECKED, pk_msg_checked, reason),
+	ACCOUNT(PK_MSG_APPROVAL, pk_msg_approval),
+	STRING(PK_MSG_APPROVAL, pk_msg_approval, session),
+	STRING(PK_MSG_APPROVAL, pk_msg_approval, rhost),
+	ACCOUNT(PK_MSG_OPEN, pk_msg_open),
+	STRING(PK_MSG_OPEN, pk_msg_open, session),
+	STRING(PK_MSG_OPEN, pk_msg_open, rhost),
+	STRING(PK_MSG_PEER, pk_msg_peer, only),
+	STRING(PK_MSG_LOGIN, pk_msg_login, challenge),
+	STRING(PK_MSG_LOGIN, pk_msg_login, rhost),
+};
+
+/* Send m with a descriptor where it must have one, and receive it. */
+static enum pk_received
+pass_on(struct pair *p, enum pk_msg_type type, const union pk_msg *m)
+{
+	bool wants = type == PK_MSG_OPEN || type == PK_MSG_PEER ||
+	    type == PK_MSG_TABLE || type == PK_MSG_POLICY;
+	enum pk_received got;
+	union pk_msg back;
+	int pass = -1;
+
+	assert_int_equal(pk_channel_send(p->a, type, m, wants ? 0 : -1), 0);
+	got = receive(p->b, ANY, &back, &pass);
+	if (got == PK_RECEIVED && pass != -1)
+		close(pass);
+	return got;
+}
+
+static void
+test_channel_wants_an_end_of_every_string(void **state)
+{
+	struct pair *p = *state;
+	union pk_msg m;
+	size_t i;
+
+	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		print_message("case: %zu\n", i);
+		memset(&m, 0, sizeof(m));
+		memset((char *)&m + strings[i].offset, 'x',
+		    strings[i].size - 1);
+		assert_int_equal(pass_on(p, strings[i].type, &m),
+		    PK_RECEIVED);
+		memset((char *)&m + strings[i].offset, 'x', strings[i].size);
+		assert_int_equal(pass_on(p, strings[i].type, &m),
+		    PK_RECEIVED_NONSENSE);
+	}
+}
+
+/* Numbers that stand for something, and how many there are of them. */
+#define NUMBER(type, s, member, limit) { type, offsetof(struct s, member), \
+	limit }
+static const struct {
+	enum pk_msg_type type;
+	size_t offset;
+	uint32_t limit;
+} numbers[] = {
+	NUMBER(PK_MSG_LOGIN, pk_msg_login, mech, PK_MECHANISMS),
+	NUMBER(PK_MSG_LOGIN, pk_msg_login, tls, 2),
+	NUMBER(PK_MSG_VERDICT, pk_msg_verdict, result, PK_LOGIN_RESULTS),
+	NUMBER(PK_MSG_CHECKED, pk_msg_checked, result, PK_LOGIN_RESULTS),
+	NUMBER(PK_MSG_APPROVAL, pk_msg_approval, mech, PK_MECHANISMS),
+	NUMBER(PK_MSG_APPROVAL, pk_msg_approval, tls, 2),
+	NUMBER(PK_MSG_OPEN, pk_msg_open, mech, PK_MECHANISMS),
+	NUMBER(PK_MSG_OPEN, pk_msg_open, tls, 2),
+	NUMBER(PK_MSG_CLOSED, pk_msg_closed, end, PK_SESSION_ENDS),
+	NUMBER(PK_MSG_PEER, pk_msg_peer, trusted, 2),
+};
+
+static void
+test_channel_refuses_numbers_that_mean_nothing(void **state)
+{
+	struct pair *p = *state;
+	uint32_t value;
+	union pk_msg m;
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		print_message("case: %zu\n", i);
+		memset(&m, 0, sizeof(m));
+		value = numbers[i].limit - 1;
+		memcpy((char *)&m + numbers[i].offset, &value, sizeof(value));
+		assert_int_equal(pass_on(p, numbers[i].type, &m),
+		    PK_RECEIVED);
+		value++;
+		memcpy((char *)&m + numbers[i].offset, &value, sizeof(value));
+		assert_int_equal(pass_on(p, numbers[i].type, &m),
+		    PK_RECEIVED_NONSENSE);
+	}
+}
+
+static void
+test_channel_brings_policyd_its_peers(void **state)
+{
+	struct pair *p = *state;
+	struct pk_msg_peer m;
+	enum pk_msg_type type;
+	union pk_msg back;
+	int pass;
+
+	memset(&m, 0, sizeof(m));
+	m.uid = UINT32_MAX - 1;
+	m.trusted = 1;
+	m.pid = 4711;
+	snprintf(m.only, sizeof(m.only), "anna@example.org");
+	assert_int_equal(pk_channel_send(p->a, PK_MSG_PEER, &m, 0), 0);
+	assert_int_equal(pk_channel_recv(p->b, PK_MSG_BIT(PK_MSG_PEER), &type,
+	    &back, &pass), PK_RECEIVED);
+	assert_int_equal(type, PK_MSG_PEER);
+	assert_true(pass > STDERR_FILENO);
+	close(pass);
+	assert_memory_equal(&back.peer, &m, sizeof(m));
+}
+
+/* Which of the types of policyd have a descriptor: always, or never. */
+static void
+test_channel_knows_the_descriptors_of_policyd(void **state)
+{
+	static const struct { enum pk_msg_type type; bool has; } cases[] = {
+		{ PK_MSG_TABLE, true }, { PK_MSG_PEER, true },
+		{ PK_MSG_POLICY, true }, { PK_MSG_RELOAD, false },
+	};
+	struct pair *p = *state;
+	int before = descriptors(), pass;
+	union pk_msg m, back;
+	size_t i;
+
+	memset(&m, 0, sizeof(m));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("case: type %d\n", cases[i].type);
+		assert_int_equal(pk_channel_send(p->a, cases[i].type, &m,
+		    -1), 0);
+		assert_int_equal(receive(p->b, ANY, &back, &pass),
+		    cases[i].has ? PK_RECEIVED_NONSENSE : PK_RECEIVED);
+		assert_int_equal(pk_channel_send(p->a, cases[i].type, &m, 0),
+		    0);
+		assert_int_equal(receive(p->b, ANY, &back, &pass),
+		    cases[i].has ? PK_RECEIVED : PK_RECEIVED_NONSENSE);
+		if (cases[i].has)
+			close(pass);
+		assert_int_equal(descriptors(), before);
+	}
+}
+
 static void
 test_channel_closes_descriptors_it_did_not_ask_for(void **state)
 {
@@ -328,6 +484,10 @@ main(void)
 		TEST(test_channel_refuses_wrong_lengths_and_types),
 		TEST(test_channel_refuses_a_tail_of_another_length),
 		TEST(test_channel_refuses_strings_without_an_end),
+		TEST(test_channel_wants_an_end_of_every_string),
+		TEST(test_channel_refuses_numbers_that_mean_nothing),
+		TEST(test_channel_brings_policyd_its_peers),
+		TEST(test_channel_knows_the_descriptors_of_policyd),
 		TEST(test_channel_closes_descriptors_it_did_not_ask_for),
 		TEST(test_channel_keeps_no_descriptor_of_an_empty_message),
 		TEST(test_channel_tells_a_full_table_from_nonsense),

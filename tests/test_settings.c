@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "standalone/policy_load.h"
+#include "standalone/policyd.h"
 #include "standalone/settings.h"
 
 /* The least that is fine. */
@@ -71,14 +73,21 @@ test_settings_reads_every_default(void **state)
 	assert_non_null(s);
 	assert_int_equal(s->listens, 1);
 	assert_int_equal(s->listen[0].tls, PK_LISTEN_CLEAR);
-	assert_int_equal(s->passwords, PK_ALLOW_TLS);
-	assert_int_equal(s->apop, PK_ALLOW_NEVER);
 	assert_int_equal(s->apop_through, PK_APOP_PAM);
 	assert_int_equal(s->users, PK_USERS_SYSTEM);
 	assert_int_equal(s->idle_timeout, 600);
 	assert_int_equal(s->first_valid_uid, 1000);
 	assert_string_equal(s->maildir, "%h/Maildir");
+	assert_string_equal(s->retained, "%h/popkeep-retained");
 	assert_string_equal(s->log, "syslog");
+	assert_string_equal(s->policy, PK_POLICY_FILE);
+	assert_string_equal(s->policy_socket, PK_POLICY_SOCKET);
+	assert_string_equal(s->policy_user, PK_POLICY_USER);
+	/* The default group may not be there, which is no error. */
+	assert_null(s->policy_group);
+	assert_string_equal(s->policy_state, PK_POLICY_STATE_DIR);
+	assert_string_equal(s->audit_log, PK_AUDIT_FILE);
+	assert_int_equal(s->group_refresh, 300);
 	pk_settings_free(&s);
 	assert_null(s);
 }
@@ -87,15 +96,13 @@ static void
 test_settings_takes_what_is_written(void **state)
 {
 	struct pk_settings *s = read_settings(FINE
-	    "passwords = never\napop = always\napop-through = store\n"
+	    "apop-through = store\n"
 	    "failure-delay = 0.25\nidle-timeout = 700\nfold-case = true\n"
 	    "detail-separator = \"+\"\ndefault-domain = \"example.org\"\n");
 
 	(void)state;
 	assert_string_equal(text, "");
 	assert_non_null(s);
-	assert_int_equal(s->passwords, PK_ALLOW_NEVER);
-	assert_int_equal(s->apop, PK_ALLOW_ALWAYS);
 	assert_int_equal(s->apop_through, PK_APOP_STORE);
 	assert_true(s->failure_delay > 0.24 && s->failure_delay < 0.26);
 	assert_int_equal(s->idle_timeout, 700);
@@ -103,6 +110,65 @@ test_settings_takes_what_is_written(void **state)
 	assert_int_equal(s->names.detail, '+');
 	assert_string_equal(s->names.default_domain, "example.org");
 	pk_settings_free(&s);
+}
+
+static void
+test_settings_takes_what_policyd_is_told(void **state)
+{
+	struct pk_settings *s = read_settings(FINE
+	    "policy = \"/p/policy.conf\"\npolicy-state = \"/p/state\"\n"
+	    "policy-user = \"nobody\"\npolicy-group = \"\"\n"
+	    "audit-log = \"/p/audit\"\ngroup-refresh = 86400\n"
+	    "policy-socket = \"/123456789/123456789/123456789/123456789"
+	    "/123456789/123456789/123456789/123456789/123456789/123456789/123"
+	    "456\"\n");
+
+	(void)state;
+	assert_string_equal(text, "");
+	assert_non_null(s);
+	assert_string_equal(s->policy, "/p/policy.conf");
+	assert_string_equal(s->policy_state, "/p/state");
+	assert_string_equal(s->policy_user, "nobody");
+	assert_string_equal(s->policy_group, "");
+	assert_string_equal(s->audit_log, "/p/audit");
+	assert_int_equal(s->group_refresh, 86400);
+	assert_int_equal(strlen(s->policy_socket), 107);
+	pk_settings_free(&s);
+	/* No socket at all. */
+	s = read_settings(FINE "policy-socket = \"\"\n");
+	assert_non_null(s);
+	assert_string_equal(s->policy_socket, "");
+	pk_settings_free(&s);
+}
+
+/* Beside each Maildir, and never the same for two of them. */
+static void
+test_settings_puts_what_is_retained_beside_the_maildir(void **state)
+{
+	static const struct { const char *maildir, *retained; } cases[] = {
+		{ "%h/Maildir", "%h/popkeep-retained" },
+		{ "%h/mail/INBOX", "%h/mail/popkeep-retained" },
+		{ "/mail/%u/Maildir", "/mail/%u/popkeep-retained" },
+		{ "/mail/%d/%n/m", "/mail/%d/%n/popkeep-retained" },
+		{ "/mail/%u", "/mail/%u.popkeep-retained" },
+		{ "/mail/%d/%n", "/mail/%d/%n.popkeep-retained" },
+		{ "/mail/x%n/", "/mail/x%n.popkeep-retained" },
+	};
+	char content[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct pk_settings *s;
+
+		print_message("case: %s\n", cases[i].maildir);
+		snprintf(content, sizeof(content), FINE "maildir = \"%s\"\n",
+		    cases[i].maildir);
+		s = read_settings(content);
+		assert_non_null(s);
+		assert_string_equal(s->retained, cases[i].retained);
+		pk_settings_free(&s);
+	}
 }
 
 static void
@@ -134,10 +200,33 @@ static const struct {
 	const char *expected;
 } wrong[] = {
 	{ FINE "no-such-key = 1\n", 3, "no such option 'no-such-key'" },
-	{ FINE "passwords = sometimes\n", 3, "passwords = sometimes: expected "
-	    "one of never, tls, always" },
-	{ FINE "apop = yes\n", 3, "apop = yes: expected one of never, tls, "
-	    "always" },
+	/* These are the policy's. */
+	{ FINE "passwords = never\n", 3, "no such option 'passwords'" },
+	{ FINE "apop = always\n", 3, "no such option 'apop'" },
+	{ FINE "policy = policy.conf\n", 3, "policy = policy.conf: expected an "
+	    "absolute path" },
+	{ FINE "policy-user = root\n", 3, "policy-user = root: expected an "
+	    "existing user that is not root" },
+	{ FINE "policy-group = no-such-group\n", 3, "policy-group = "
+	    "no-such-group: there is no such group" },
+	{ FINE "policy-socket = here\n", 3, "policy-socket = here: expected an "
+	    "absolute path of fewer than 108 octets" },
+	{ FINE "audit-log = audit.log\n", 3, "audit-log = audit.log: expected "
+	    "an absolute path" },
+	{ FINE "policy-state = state\n", 3, "policy-state = state: expected an "
+	    "absolute path" },
+	{ FINE "group-refresh = 0\n", 3, "group-refresh = 0: expected 1 to "
+	    "86400" },
+	{ FINE "retained = \"/var/%x\"\n", 3, "after % expected one of the "
+	    "letters undh%" },
+	{ FINE "retained = \"%h/Maildir/\"\n", 3, "expected a place outside of "
+	    "maildir = %h/Maildir" },
+	{ FINE "maildir = \"/m/%u/\"\nretained = \"/m/%u/.Retained\"\n", 4,
+	    "expected a place outside of maildir = /m/%u/" },
+	{ FINE "maildir = \"%h/r/m\"\nretained = \"%h/r\"\n", 4,
+	    "expected a place outside of maildir = %h/r/m" },
+	{ FINE "retained = \"/var/retained/%%u\"\n", 3, "expected one of %h, "
+	    "%u and %n in it" },
 	{ FINE "apop-through = ldap\n", 3, "expected one of pam, store" },
 	{ FINE "users = all\n", 3, "expected one of system, virtual" },
 	{ FINE "\n\nidle-timeout = 0\n", 5, "idle-timeout = 0: expected 1 to "
@@ -185,12 +274,11 @@ static const struct {
 	    "127.0.0.1:1110" },
 	{ FINE "listen \"127.0.0.1:1111\" { port = 1 }\n", 3,
 	    "no such option 'port'" },
-	{ FINE "apop = \n\n", 5, "" },
+	{ FINE "users = \n\n", 5, "" },
 	{ "hostname = \"h\"\n", 0, "no listen" },
 	{ "hostname = \"h\"\nlisten \"127.0.0.1:1\" { }\n", 2,
 	    "expected a tls-certificate and a tls-key" },
 	{ FINE "tls-key = \"/dev/null\"\n", 3, "expected both or neither" },
-	{ FINE "passwords = never\n", 3, "nobody could log in" },
 	{ FINE "pam-session = true\napop-through = store\n", 3,
 	    "pam-session = true needs apop-through = pam" },
 	{ FINE "users = virtual\n", 3, "expected home" },
@@ -217,6 +305,29 @@ static const struct {
 	{ FINE "takeover = 60\nsessions-per-process = 1\n", 3,
 	    "needs sessions that share a process" },
 	{ FINE "virtual-uid = \"1\"\n", 3, "virtual-uid = 1: expected" },
+	{ FINE "policy = \"policy.conf\"\n", 3, "policy = policy.conf: "
+	    "expected an absolute path" },
+	{ FINE "policy-state = \"\"\n", 3, "expected an absolute path" },
+	{ FINE "audit-log = \"audit.log\"\n", 3, "expected an absolute "
+	    "path" },
+	{ FINE "policy-socket = \"policy.sock\"\n", 3, "policy-socket = "
+	    "policy.sock: expected an absolute path of fewer than 108 "
+	    "octets" },
+	{ FINE "policy-socket = \"/123456789/123456789/123456789/123456789"
+	    "/123456789/123456789/123456789/123456789/123456789/123456789/123"
+	    "4567\"\n", 3, "expected an absolute path of fewer" },
+	{ FINE "policy-user = \"no-such-user-here\"\n", 3,
+	    "expected an existing user that is not root" },
+	{ FINE "policy-user = \"root\"\n", 3,
+	    "expected an existing user that is not root" },
+	{ FINE "policy-group = \"no such group\"\n", 3,
+	    "there is no such group" },
+	{ FINE "group-refresh = 0\n", 3, "expected 1 to 86400" },
+	{ FINE "group-refresh = 86401\n", 3, "expected 1 to 86400" },
+	{ FINE "retained = \"retained\"\n", 3, "expected an absolute path "
+	    "or one below %h" },
+	{ FINE "retained = \"%h/%x\"\n", 3, "after % expected one of the "
+	    "letters undh%" },
 };
 
 static void
@@ -246,10 +357,10 @@ static void
 test_settings_reports_all_errors_together(void **state)
 {
 	(void)state;
-	assert_null(read_settings(FINE "passwords = x\napop = y\n"
+	assert_null(read_settings(FINE "users = x\napop-through = y\n"
 	    "idle-timeout = 0\n"));
-	assert_non_null(strstr(text, ":3: passwords"));
-	assert_non_null(strstr(text, ":4: apop"));
+	assert_non_null(strstr(text, ":3: users"));
+	assert_non_null(strstr(text, ":4: apop-through"));
 	assert_non_null(strstr(text, ":5: idle-timeout"));
 }
 
@@ -274,6 +385,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_settings_reads_every_default),
 		cmocka_unit_test(test_settings_takes_what_is_written),
+		cmocka_unit_test(test_settings_takes_what_policyd_is_told),
+		cmocka_unit_test(
+		    test_settings_puts_what_is_retained_beside_the_maildir),
 		cmocka_unit_test(test_settings_reads_addresses),
 		cmocka_unit_test(
 		    test_settings_names_file_line_and_expectation),

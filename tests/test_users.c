@@ -32,6 +32,7 @@ static struct pk_settings
 virtual_settings(void)
 {
 	static char home[] = "/m/%d/%n", maildir[] = "%h/Maildir";
+	static char retained[] = "%h/popkeep-retained";
 	struct pk_settings s;
 
 	memset(&s, 0, sizeof(s));
@@ -41,6 +42,7 @@ virtual_settings(void)
 	s.virtual_gid = 5001;
 	s.home = home;
 	s.maildir = maildir;
+	s.retained = retained;
 	return s;
 }
 
@@ -83,6 +85,7 @@ test_users_expand_the_template(void **state)
 	assert_int_equal(pk_users_find(src, "anna@example.org", &a),
 	    PK_USERS_FOUND);
 	assert_string_equal(a.maildir, "/m/example.org/anna/Maildir");
+	assert_string_equal(a.retained, "/m/example.org/anna/popkeep-retained");
 	assert_string_equal(a.user, "anna@example.org");
 	assert_int_equal(a.uid, valid_uid());
 	assert_int_equal(a.gid, 5001);
@@ -96,7 +99,7 @@ static void
 test_users_refuse_a_path_that_is_too_long(void **state)
 {
 	struct pk_settings s = virtual_settings();
-	char home[PK_PATH_SIZE], name[] = "n@d";
+	char home[PK_PATH_SIZE], name[] = "n@d", retained[] = "%h/Retained";
 	struct pk_users_source *src;
 	struct pk_account a;
 
@@ -105,12 +108,16 @@ test_users_refuse_a_path_that_is_too_long(void **state)
 	home[0] = '/';
 	home[sizeof(home) - 1] = '\0';
 	s.home = home;
+	s.retained = s.maildir;
 	src = open_source(&s);
 	assert_int_equal(pk_users_find(src, name, &a), PK_USERS_TOO_LONG);
 	/* "/Maildir" fits exactly, and not one octet more. */
 	home[PK_PATH_SIZE - 1 - strlen("/Maildir")] = '\0';
 	assert_int_equal(pk_users_find(src, name, &a), PK_USERS_FOUND);
 	assert_int_equal(strlen(a.maildir), PK_PATH_SIZE - 1);
+	/* Neither may the Retained place be cut. */
+	s.retained = retained;
+	assert_int_equal(pk_users_find(src, name, &a), PK_USERS_TOO_LONG);
 	pk_users_close(&src);
 }
 

@@ -1,0 +1,569 @@
+/*
+ * The audit log as a file: see audit_log.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "standalone/audit_log.h"
+
+struct waiting {
+	int64_t time;			/* microseconds */
+	uid_t uid;
+	pid_t pid;
+	bool has_policy;
+	uint8_t policy[PK_POLICY_HASH_LEN];
+	struct pk_audit_context context;
+	struct pk_audit_item item;
+};
+
+/* Where the chain is: what the next line continues. */
+struct chain {
+	uint64_t seq;			/* of the last line; 0: none */
+	uint8_t prev[PK_AUDIT_HASH_LEN];	/* its hash; zeros: none */
+};
+
+struct pk_audit_log {
+	int fd;
+	off_t size;			/* whole lines, all written */
+	off_t synced;			/* those of them that are on disk */
+	bool ragged;			/* there may be octets behind size */
+	char *again;			/* lines to be written once more */
+	size_t again_len;
+	struct chain chain;
+	struct waiting *waiting;
+	size_t count, room;
+	uint64_t lost;
+	char *out;			/* lines under construction */
+	size_t out_len, out_room;
+	EVP_MD_CTX *md;
+	pk_audit_seen *seen;
+	void *arg;
+	char host[256];
+	char *path;
+};
+
+/* ---- the chain ------------------------------------------------------------------- */
+
+static bool
+hash_line(struct pk_audit_log *l, const char *line, size_t len,
+    uint8_t hash_r[PK_AUDIT_HASH_LEN])
+{
+	return EVP_DigestInit_ex(l->md, EVP_sha256(), NULL) == 1 &&
+	    EVP_DigestUpdate(l->md, line, len) == 1 &&
+	    EVP_DigestFinal_ex(l->md, hash_r, NULL) == 1;
+}
+
+/* ---- opening ---------------------------------------------------------------------- */
+
+static bool
+say(char why[PK_AUDIT_LOG_WHY], const char *path, uint64_t line,
+    const char *what)
+{
+	if (line > 0)
+		(void)snprintf(why, PK_AUDIT_LOG_WHY, "%s:%" PRIu64 ": %s",
+		    path, line, what);
+	else
+		(void)snprintf(why, PK_AUDIT_LOG_WHY, "%s: %s", path, what);
+	return false;
+}
+
+static bool
+take_line(struct pk_audit_log *l, uint64_t number, const char *text,
+    size_t len, char why[PK_AUDIT_LOG_WHY])
+{
+	struct pk_audit_line line;
+	enum pk_err err = pk_audit_parse(text, len - 1, &line);
+
+	if (err != PK_OK && err != PK_ERR_NOTFOUND)
+		return say(why, l->path, number, "no audit record");
+	if (line.seq != l->chain.seq + 1 || memcmp(line.prev, l->chain.prev,
+	    sizeof(line.prev)) != 0)
+		return say(why, l->path, number, "it does not continue the "
+		    "chain: move the file away, to be looked at, and start a "
+		    "new one");
+	if (!hash_line(l, text, len, l->chain.prev))
+		return say(why, l->path, number, "libcrypto failed");
+	l->chain.seq++;
+	l->size += (off_t)len;
+	if (err == PK_OK)
+		l->seen(l->arg, line.context.user, &line.item);
+	return true;
+}
+
+/*
+ * A line without its end that is to be cut off: the begin of the next record,
+ * or zeros, which some file systems leave after a crash.  Anything else is
+ * somebody's file that became our log by mistake.
+ */
+static bool
+is_torn(const struct pk_audit_log *l, const char *text, size_t len)
+{
+	char begin[64];
+	size_t i, n = (size_t)snprintf(begin, sizeof(begin),
+	    "{\"v\":1,\"seq\":%" PRIu64 ",", l->chain.seq + 1);
+
+	for (i = 0; i < len && i < n; i++)
+		if (text[i] != begin[i] && text[i] != '\0')
+			return false;
+	return true;
+}
+
+/* The line that ends at the mark; *len_r octets of buf from the return value on. */
+static const char *
+line_at(int fd, const struct pk_audit_mark *mark, char buf[PK_AUDIT_LINE_MAX],
+    size_t *len_r)
+{
+	size_t n = mark->size < PK_AUDIT_LINE_MAX ? (size_t)mark->size :
+	    PK_AUDIT_LINE_MAX;
+	const char *before;
+
+	if (n == 0 || pread(fd, buf, n, (off_t)(mark->size - n)) !=
+	    (ssize_t)n || buf[n - 1] != '\n')
+		return NULL;
+	before = memrchr(buf, '\n', n - 1);
+	if (before == NULL && n < mark->size)
+		return NULL;
+	before = before != NULL ? before + 1 : buf;
+	*len_r = (size_t)(buf + n - before);
+	return before;
+}
+
+/* Go on behind the mark, if that is a place in this very log. */
+static void
+go_to_mark(struct pk_audit_log *l, FILE *f, const struct pk_audit_mark *mark)
+{
+	uint8_t hash[PK_AUDIT_HASH_LEN];
+	char buf[PK_AUDIT_LINE_MAX];
+	struct pk_audit_line line;
+	const char *text;
+	size_t len;
+
+	if (mark == NULL || mark->size > INT64_MAX)
+		return;
+	text = line_at(fileno(f), mark, buf, &len);
+	if (text == NULL || !hash_line(l, text, len, hash) ||
+	    memcmp(hash, mark->prev, sizeof(hash)) != 0 ||
+	    pk_audit_parse(text, len - 1, &line) == PK_ERR_SYNTAX ||
+	    line.seq != mark->seq ||
+	    fseeko(f, (off_t)mark->size, SEEK_SET) != 0)
+		return;
+	l->size = (off_t)mark->size;
+	l->chain.seq = mark->seq;
+	memcpy(l->chain.prev, hash, sizeof(hash));
+}
+
+/*
+ * The whole file, line by line.  It is ours: a line that is no record, or that
+ * does not continue the chain, was not written by us, and nothing is added
+ * behind it.
+ */
+static bool
+read_lines(struct pk_audit_log *l, FILE *f, char why[PK_AUDIT_LOG_WHY])
+{
+	char *text = NULL;
+	size_t room = 0;
+	uint64_t number = l->chain.seq;
+	ssize_t len = 0;
+	bool ok = true, torn = false;
+
+	while (ok && !torn) {
+		errno = ENOMEM;
+		len = getline(&text, &room, f);
+		if (len <= 0)
+			break;
+		number++;
+		torn = text[len - 1] != '\n';
+		if (!torn)
+			ok = take_line(l, number, text, (size_t)len, why);
+		else if (!is_torn(l, text, (size_t)len))
+			ok = say(why, l->path, number, "no audit record");
+	}
+	/* What was not read for any other reason must not be cut off. */
+	if (ok && (ferror(f) || !feof(f)))
+		ok = say(why, l->path, 0, strerror(errno));
+	free(text);
+	return ok;
+}
+
+static bool
+take_file(struct pk_audit_log *l, int fd, const struct pk_audit_mark *mark,
+    char why[PK_AUDIT_LOG_WHY])
+{
+	struct stat st;
+	FILE *f;
+	int copy;
+	bool ok;
+
+	if (fstat(fd, &st) != 0)
+		return say(why, l->path, 0, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return say(why, l->path, 0, "not a regular file");
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return say(why, l->path, 0, errno == EWOULDBLOCK ?
+		    "another popkeep-policyd writes it" : strerror(errno));
+	copy = dup(fd);
+	f = copy != -1 ? fdopen(copy, "re") : NULL;
+	if (f == NULL) {
+		if (copy != -1)
+			close(copy);
+		return say(why, l->path, 0, strerror(errno));
+	}
+	rewind(f);
+	go_to_mark(l, f, mark);
+	ok = read_lines(l, f, why);
+	fclose(f);
+	if (ok && l->size < st.st_size && ftruncate(fd, l->size) != 0)
+		ok = say(why, l->path, 0, strerror(errno));
+	/* Whoever wrote it may have died before it was on disk. */
+	if (ok && fdatasync(fd) != 0)
+		ok = say(why, l->path, 0, strerror(errno));
+	l->synced = l->size;
+	return ok;
+}
+
+static void
+free_log(struct pk_audit_log *l)
+{
+	EVP_MD_CTX_free(l->md);
+	free(l->waiting);
+	free(l->out);
+	free(l->again);
+	free(l->path);
+	free(l);
+}
+
+struct pk_audit_log *
+pk_audit_log_open(int fd, const char *path, const struct pk_audit_mark *mark,
+    pk_audit_seen *seen, void *arg, char why[PK_AUDIT_LOG_WHY])
+{
+	struct pk_audit_log *l = calloc(1, sizeof(*l));
+
+	why[0] = '\0';
+	if (l == NULL) {
+		(void)say(why, path, 0, "out of memory");
+		return NULL;
+	}
+	l->fd = -1;
+	l->seen = seen;
+	l->arg = arg;
+	l->md = EVP_MD_CTX_new();
+	l->path = strdup(path);
+	if (gethostname(l->host, sizeof(l->host) - 1) != 0)
+		(void)snprintf(l->host, sizeof(l->host), "localhost");
+	if (l->md == NULL || l->path == NULL)
+		(void)say(why, path, 0, "out of memory");
+	if (why[0] != '\0' || !take_file(l, fd, mark, why)) {
+		free_log(l);
+		return NULL;
+	}
+	l->fd = fd;
+	return l;
+}
+
+bool
+pk_audit_log_mark(const struct pk_audit_log *l, struct pk_audit_mark *mark_r)
+{
+	if (l->size == 0 || l->synced != l->size || l->again_len > 0 ||
+	    l->count > 0)
+		return false;
+	mark_r->size = (uint64_t)l->size;
+	mark_r->seq = l->chain.seq;
+	memcpy(mark_r->prev, l->chain.prev, sizeof(mark_r->prev));
+	return true;
+}
+
+void
+pk_audit_log_close(struct pk_audit_log **lp)
+{
+	struct pk_audit_log *l = *lp;
+	char why[PK_AUDIT_LOG_WHY];
+
+	if (l == NULL)
+		return;
+	(void)!pk_audit_log_commit(l, true, why);
+	close(l->fd);
+	free_log(l);
+	*lp = NULL;
+}
+
+/* ---- adding ----------------------------------------------------------------------- */
+
+static int64_t
+now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static bool
+make_room(struct pk_audit_log *l)
+{
+	size_t room = l->room > 0 ? 2 * l->room : 64;
+	struct waiting *grown;
+
+	if (l->count < l->room)
+		return true;
+	grown = reallocarray(l->waiting, room, sizeof(*grown));
+	if (grown == NULL)
+		return false;
+	l->waiting = grown;
+	l->room = room;
+	return true;
+}
+
+enum pk_err
+pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
+    const struct pk_audit_context *context, const struct pk_audit_item *item)
+{
+	struct waiting *w;
+
+	if (l->count >= PK_AUDIT_LOG_WAITING || !make_room(l)) {
+		/* An intent that is not taken is not carried out either. */
+		if (item->event != PK_AUDIT_DISPOSE_INTENT)
+			l->lost++;
+		return PK_ERR_LIMIT;
+	}
+	w = &l->waiting[l->count++];
+	w->time = now_us();
+	w->uid = source->uid;
+	w->pid = source->pid;
+	w->has_policy = source->policy != NULL;
+	if (w->has_policy)
+		memcpy(w->policy, source->policy, sizeof(w->policy));
+	w->context = *context;
+	w->item = *item;
+	return PK_OK;
+}
+
+size_t
+pk_audit_log_waiting(const struct pk_audit_log *l)
+{
+	return l->count;
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+/* Have room for len octets more in out. */
+static bool
+grow_out(struct pk_audit_log *l, size_t len)
+{
+	size_t room = 2 * l->out_room + len;
+	char *grown;
+
+	if (l->out_room - l->out_len >= len)
+		return true;
+	grown = realloc(l->out, room);
+	if (grown == NULL)
+		return false;
+	l->out = grown;
+	l->out_room = room;
+	return true;
+}
+
+/* Append one line to out and go on with the chain. */
+static enum pk_err
+put_line(struct pk_audit_log *l, struct chain *chain, const struct waiting *w)
+{
+	struct pk_audit_stamp stamp = {
+		.seq = chain->seq + 1, .time = w->time, .host = l->host,
+		.uid = w->uid, .pid = w->pid,
+		.policy = w->has_policy ? w->policy : NULL,
+		.prev = chain->prev,
+	};
+	enum pk_err err;
+	char *line;
+	size_t len;
+
+	if (!grow_out(l, PK_AUDIT_LINE_MAX))
+		return PK_ERR_NOMEM;
+	line = l->out + l->out_len;
+	err = pk_audit_format(&stamp, &w->context, &w->item, line, &len);
+	if (err != PK_OK)
+		return err;
+	if (!hash_line(l, line, len, chain->prev))
+		return PK_ERR_CRYPTO;
+	chain->seq++;
+	l->out_len += len;
+	return PK_OK;
+}
+
+/* What was lost while the log could not be written is itself recorded. */
+static enum pk_err
+put_lost(struct pk_audit_log *l, struct chain *chain)
+{
+	struct waiting w;
+
+	if (l->lost == 0)
+		return PK_OK;
+	memset(&w, 0, sizeof(w));
+	w.time = now_us();
+	w.uid = geteuid();
+	w.pid = getpid();
+	w.item.event = PK_AUDIT_BRAKE;
+	(void)snprintf(w.item.reason, sizeof(w.item.reason), "%" PRIu64
+	    " records could not be written and are lost", l->lost);
+	return put_line(l, chain, &w);
+}
+
+/* What failed before comes first. */
+static enum pk_err
+put_again(struct pk_audit_log *l)
+{
+	if (l->again_len == 0)
+		return PK_OK;
+	if (!grow_out(l, l->again_len))
+		return PK_ERR_NOMEM;
+	memcpy(l->out, l->again, l->again_len);
+	l->out_len = l->again_len;
+	return PK_OK;
+}
+
+/* Back to the lines that count; what cannot be cut off now is so later. */
+static bool
+cut_off(struct pk_audit_log *l)
+{
+	int saved = errno;
+
+	l->ragged = ftruncate(l->fd, l->size) != 0;
+	if (!l->ragged)
+		errno = saved;
+	return !l->ragged;
+}
+
+/* All of out, or nothing of it. */
+static enum pk_err
+write_out(struct pk_audit_log *l)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	if (l->ragged && !cut_off(l))
+		return PK_ERR_IO;
+	while (done < l->out_len) {
+		n = write(l->fd, l->out + done, l->out_len - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n < 0 ? errno : ENOSPC;
+			(void)cut_off(l);
+			return PK_ERR_IO;
+		}
+		done += (size_t)n;
+	}
+	return PK_OK;
+}
+
+static void
+drop_intents(struct pk_audit_log *l)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < l->count; i++)
+		if (l->waiting[i].item.event != PK_AUDIT_DISPOSE_INTENT)
+			l->waiting[kept++] = l->waiting[i];
+	l->count = kept;
+}
+
+/*
+ * Lines that were not on disk when that failed are not tried again by the
+ * kernel, which calls them written from then on: we must write them again.
+ */
+static void
+take_back(struct pk_audit_log *l)
+{
+	size_t done = 0, len = (size_t)(l->size - l->synced);
+	char *copy = len > 0 ? malloc(len) : NULL;
+	ssize_t n = 1;
+
+	while (copy != NULL && done < len && n > 0) {
+		n = pread(l->fd, copy + done, len - done,
+		    l->synced + (off_t)done);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	if (copy == NULL || done < len) {
+		free(copy);
+		return;
+	}
+	l->again = copy;
+	l->again_len = len;
+	l->size = l->synced;
+}
+
+static enum pk_err
+write_waiting(struct pk_audit_log *l, bool durable, struct chain *chain)
+{
+	enum pk_err err = put_again(l);
+	size_t i;
+
+	if (err == PK_OK)
+		err = put_lost(l, chain);
+	for (i = 0; i < l->count && err == PK_OK; i++)
+		err = put_line(l, chain, &l->waiting[i]);
+	if (err == PK_OK && l->out_len > 0)
+		err = write_out(l);
+	if (err == PK_OK && durable && fdatasync(l->fd) != 0) {
+		/* It may or may not be there. */
+		take_back(l);
+		(void)cut_off(l);
+		err = PK_ERR_IO;
+	}
+	return err;
+}
+
+static void
+written(struct pk_audit_log *l, bool durable, const struct chain *chain)
+{
+	size_t i;
+
+	for (i = 0; i < l->count; i++)
+		if (l->waiting[i].item.event == PK_AUDIT_DISPOSE_INTENT)
+			l->seen(l->arg, l->waiting[i].context.user,
+			    &l->waiting[i].item);
+	l->chain = *chain;
+	l->size += (off_t)l->out_len;
+	if (durable)
+		l->synced = l->size;
+	free(l->again);
+	l->again = NULL;
+	l->again_len = 0;
+	l->count = 0;
+	l->lost = 0;
+}
+
+enum pk_err
+pk_audit_log_commit(struct pk_audit_log *l, bool durable,
+    char why[PK_AUDIT_LOG_WHY])
+{
+	struct chain chain = l->chain;
+
+	why[0] = '\0';
+	l->out_len = 0;
+	if (l->count == 0 && l->lost == 0 && l->again_len == 0 &&
+	    !(durable && l->synced < l->size))
+		return PK_OK;
+	errno = ENOMEM;
+	if (write_waiting(l, durable, &chain) != PK_OK) {
+		(void)snprintf(why, PK_AUDIT_LOG_WHY, "%s: %s", l->path,
+		    strerror(errno));
+		drop_intents(l);
+		return PK_ERR_IO;
+	}
+	written(l, durable, &chain);
+	return PK_OK;
+}

@@ -1,0 +1,86 @@
+/*
+ * The audit log as a file: records in, lines out, each with the hash of the one
+ * before.  policyd alone writes it; a lock keeps a second policyd away.
+ *
+ * Records wait in memory until they are written together.  What cannot be
+ * written stays there and is tried again; intents do not wait, they fail.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_AUDIT_LOG_H
+#define PK_AUDIT_LOG_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+
+#include "engine/audit.h"
+
+#define PK_AUDIT_LOG_WHY 512
+
+/* Records that may wait; more of them are lost, and their number is recorded. */
+#define PK_AUDIT_LOG_WAITING 16384
+
+struct pk_audit_log;
+
+/* Who reports a record, and under which policy. */
+struct pk_audit_source {
+	uid_t uid;
+	pid_t pid;
+	const uint8_t *policy;	/* PK_POLICY_HASH_LEN octets, or NULL */
+};
+
+/* Called for a record that is in the file. */
+typedef void pk_audit_seen(void *arg, const char *user,
+    const struct pk_audit_item *item);
+
+/*
+ * A place in the log before which every intent has its outcome: the octets up to
+ * there, and the last line before it.
+ */
+struct pk_audit_mark {
+	uint64_t size;
+	uint64_t seq;
+	uint8_t prev[PK_AUDIT_HASH_LEN];	/* the line's SHA-256 */
+};
+
+/*
+ * Open the log that fd is (for reading and appending; now the log's), whose name
+ * is path.  Every record that is there is shown to seen, in order, and from then
+ * on every intent that is written.  A last line without its end, from a crash
+ * in mid-write, is cut off.  With a mark, what is before it is not
+ * read but for the line that ends there; a mark that does not fit is as good as
+ * NULL.  NULL: why says why; fd is still open.
+ */
+struct pk_audit_log *pk_audit_log_open(int fd, const char *path,
+    const struct pk_audit_mark *mark, pk_audit_seen *seen, void *arg,
+    char why[PK_AUDIT_LOG_WHY]) PK_WARN_UNUSED;
+
+/* The end of what is on disk.  false: something is not yet, or nothing is. */
+bool pk_audit_log_mark(const struct pk_audit_log *l,
+    struct pk_audit_mark *mark_r);
+
+/* Write what waits, close, and set *lp to NULL. */
+void pk_audit_log_close(struct pk_audit_log **lp);
+
+/*
+ * Let a record wait to be written.  PK_ERR_NOMEM, PK_ERR_LIMIT: it is not
+ * taken, and counted as lost.  An intent is taken by _add() too, and is either
+ * written by the next _commit() or thrown away by it.
+ */
+enum pk_err pk_audit_log_add(struct pk_audit_log *l,
+    const struct pk_audit_source *source,
+    const struct pk_audit_context *context, const struct pk_audit_item *item)
+    PK_WARN_UNUSED;
+
+/* Records that wait. */
+size_t pk_audit_log_waiting(const struct pk_audit_log *l);
+
+/*
+ * Write everything that waits; durable: and have it on disk.  PK_ERR_IO: it is
+ * not (why says why); intents are thrown away, other records go on waiting.
+ */
+enum pk_err pk_audit_log_commit(struct pk_audit_log *l, bool durable,
+    char why[PK_AUDIT_LOG_WHY]) PK_WARN_UNUSED;
+
+#endif

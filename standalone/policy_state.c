@@ -1,0 +1,457 @@
+/*
+ * Brake (c): see policy_state.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "standalone/policy_load.h"
+#include "standalone/policy_state.h"
+
+#define TEMP_FILE PK_POLICY_STATE_FILE ".tmp"
+
+/* ---- does a rule delete earlier? --------------------------------------------------- */
+
+/* The durations that a change may shorten. */
+static const struct {
+	const char *key;
+	size_t offset;
+} durations[] = {
+	{ "after-download", offsetof(struct pk_rule, after_download) },
+	{ "after-delivery", offsetof(struct pk_rule, after_delivery) },
+	{ "unread", offsetof(struct pk_rule, unread) },
+	{ "minimum", offsetof(struct pk_rule, minimum) },
+};
+
+#define WHY_SIZE 256
+
+static int64_t
+duration_of(const struct pk_rule *r, size_t i)
+{
+	int64_t value;
+
+	memcpy(&value, (const char *)r + durations[i].offset, sizeof(value));
+	return value;
+}
+
+static bool
+shortens(const struct pk_rule *r, const struct pk_rule *old, int64_t now,
+    char why[WHY_SIZE])
+{
+	char from[PK_DURATION_SIZE], to[PK_DURATION_SIZE];
+	size_t i;
+
+	for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+		if (duration_of(r, i) >= duration_of(old, i))
+			continue;
+		(void)snprintf(why, WHY_SIZE, "%s was %s and is %s",
+		    durations[i].key,
+		    pk_duration_format(duration_of(old, i), from),
+		    pk_duration_format(duration_of(r, i), to));
+		return true;
+	}
+	if (r->unconfirmed_limit != 0 && (old->unconfirmed_limit == 0 ||
+	    r->unconfirmed_limit < old->unconfirmed_limit)) {
+		(void)snprintf(why, WHY_SIZE, "unconfirmed-limit was %u and "
+		    "is %u", old->unconfirmed_limit, r->unconfirmed_limit);
+		return true;
+	}
+	if (r->unread_from == PK_UNREAD_DELIVERY && r->unread != PK_NEVER &&
+	    old->unread_from != PK_UNREAD_DELIVERY) {
+		(void)snprintf(why, WHY_SIZE, "unread-from was first-seen and "
+		    "is delivery");
+		return true;
+	}
+	if (old->folder[0] != '\0' && r->folder[0] == '\0') {
+		(void)snprintf(why, WHY_SIZE, "dispose was folder:%s and is "
+		    "destroy", old->folder);
+		return true;
+	}
+	if (old->effective_from > now && r->effective_from <
+	    old->effective_from) {
+		(void)snprintf(why, WHY_SIZE, "effective-from is earlier than "
+		    "it was");
+		return true;
+	}
+	return false;
+}
+
+/* ---- does it match more? ------------------------------------------------------------ */
+
+static bool
+has_pattern(const struct pk_patterns *p, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < p->count; i++)
+		if (strcmp(p->text[i], text) == 0 ||
+		    strcmp(p->text[i], "*") == 0)
+			return true;
+	return p->count == 0;		/* everybody */
+}
+
+/* Is every pattern of p one of those of other? */
+static bool
+is_within(const struct pk_patterns *p, const struct pk_patterns *other)
+{
+	size_t i;
+
+	if (p->count == 0)
+		return has_pattern(other, "*");
+	for (i = 0; i < p->count; i++)
+		if (!has_pattern(other, p->text[i]))
+			return false;
+	return true;
+}
+
+/* A name of one user, neither a glob nor a group. */
+static bool
+is_name(const char *pattern)
+{
+	return pattern[0] != '@' && strpbrk(pattern, "*?[") == NULL;
+}
+
+static bool
+may_share(const char *a, const char *b)
+{
+	if (is_name(a) && is_name(b))
+		return strcmp(a, b) == 0;
+	if (is_name(a) && b[0] != '@')
+		return fnmatch(b, a, FNM_NOESCAPE) == 0;
+	if (is_name(b) && a[0] != '@')
+		return fnmatch(a, b, FNM_NOESCAPE) == 0;
+	return true;			/* it cannot be told: they may */
+}
+
+/* Can a user match both? */
+static bool
+may_overlap(const struct pk_patterns *a, const struct pk_patterns *b)
+{
+	size_t i, k;
+
+	for (i = 0; i < a->count; i++)
+		for (k = 0; k < b->count; k++)
+			if (may_share(a->text[i], b->text[k]))
+				return true;
+	return a->count == 0 || b->count == 0;
+}
+
+/*
+ * Is there an earlier rule that took users away from this one, and does so no
+ * longer?
+ */
+static const struct pk_retention *
+lost_earlier(const struct pk_policy *p, const struct pk_retention *r,
+    const struct pk_policy *accepted, const struct pk_retention *old)
+{
+	const struct pk_retention *before, *now;
+
+	for (before = accepted->retention; before < old; before++) {
+		now = pk_policy_find_rule(p, before->rule.name);
+		if (now != NULL && now < r &&
+		    is_within(&before->users, &now->users))
+			continue;
+		if (may_overlap(&before->users, &r->users))
+			return before;
+	}
+	return NULL;
+}
+
+static bool
+matches_more(const struct pk_policy *p, const struct pk_retention *r,
+    const struct pk_policy *accepted, const struct pk_retention *old,
+    char why[WHY_SIZE])
+{
+	const struct pk_retention *earlier;
+
+	if (!is_within(&r->users, &old->users)) {
+		(void)snprintf(why, WHY_SIZE, "its users may be more than "
+		    "they were");
+		return true;
+	}
+	earlier = lost_earlier(p, r, accepted, old);
+	if (earlier == NULL)
+		return false;
+	(void)snprintf(why, WHY_SIZE, "it may match users that the rule %s "
+	    "before it took", earlier->rule.name);
+	return true;
+}
+
+/*
+ * What protected a message goes on doing so while the rule is braked: the
+ * longest minimum that any of its users may have had.
+ */
+static void
+keep_minimum(struct pk_retention *r, const struct pk_policy *accepted)
+{
+	const struct pk_retention *was;
+	size_t i;
+
+	for (i = 0; i < accepted->retentions; i++) {
+		was = &accepted->retention[i];
+		if (was->rule.minimum > r->rule.minimum &&
+		    (strcmp(was->rule.name, r->rule.name) == 0 ||
+		    may_overlap(&was->users, &r->users)))
+			r->rule.minimum = was->rule.minimum;
+	}
+}
+
+void
+pk_policy_brake(struct pk_policy *p, const struct pk_policy *accepted,
+    int64_t now, void (*brake)(void *arg, const char *rule, const char *why),
+    void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < p->retentions; i++) {
+		struct pk_retention *r = &p->retention[i];
+		const struct pk_retention *old = NULL;
+		char why[WHY_SIZE] = "the rule is new";
+
+		r->rule.braked = false;
+		if (accepted == NULL ||
+		    r->rule.effective_from >= now + PK_POLICY_NOTICE)
+			continue;
+		old = pk_policy_find_rule(accepted, r->rule.name);
+		if (old != NULL && !shortens(&r->rule, &old->rule, now, why) &&
+		    !matches_more(p, r, accepted, old, why))
+			continue;
+		r->rule.braked = true;
+		keep_minimum(r, accepted);
+		brake(arg, r->rule.name, why);
+	}
+}
+
+/* ---- the file ----------------------------------------------------------------------- */
+
+static void
+write_duration(FILE *f, const char *key, int64_t seconds)
+{
+	char text[PK_DURATION_SIZE];
+
+	fprintf(f, "    %s = \"%s\"\n", key, pk_duration_format(seconds,
+	    text));
+}
+
+/* In single quotes, where nothing but these two is special. */
+static void
+write_quoted(FILE *f, const char *text)
+{
+	fputc('\'', f);
+	for (; *text != '\0'; text++) {
+		if (*text == '\'' || *text == '\\')
+			fputc('\\', f);
+		fputc(*text, f);
+	}
+	fputc('\'', f);
+}
+
+static bool
+is_listed(const struct pk_patterns *p, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < p->count; i++)
+		if (strcmp(p->text[i], text) == 0)
+			return true;
+	return false;
+}
+
+/* Those of both; also may be NULL. */
+static void
+write_users(FILE *f, const struct pk_patterns *users,
+    const struct pk_patterns *also)
+{
+	size_t i;
+
+	/* Everybody, and more. */
+	if (users->count == 0 || (also != NULL && also->count == 0))
+		return;
+	fputs("    users = {", f);
+	for (i = 0; i < users->count; i++) {
+		if (i > 0)
+			fputs(", ", f);
+		write_quoted(f, users->text[i]);
+	}
+	for (i = 0; also != NULL && i < also->count; i++) {
+		if (is_listed(users, also->text[i]))
+			continue;
+		fputs(", ", f);
+		write_quoted(f, also->text[i]);
+	}
+	fputs("}\n", f);
+}
+
+static void
+write_rule(FILE *f, const struct pk_retention *r,
+    const struct pk_patterns *also)
+{
+	time_t from = (time_t)r->rule.effective_from;
+	struct tm tm;
+	size_t i;
+
+	fprintf(f, "retention \"%s\" {\n", r->rule.name);
+	write_users(f, &r->users, also);
+	for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
+		write_duration(f, durations[i].key, duration_of(&r->rule, i));
+	fprintf(f, "    unread-from = %s\n    unconfirmed-limit = %u\n",
+	    r->rule.unread_from == PK_UNREAD_DELIVERY ? "delivery" :
+	    "first-seen", r->rule.unconfirmed_limit);
+	if (r->rule.folder[0] != '\0')
+		fprintf(f, "    dispose = \"folder:%s\"\n", r->rule.folder);
+	if (from != 0 && gmtime_r(&from, &tm) != NULL)
+		fprintf(f, "    effective-from = \"%04d-%02d-%02d\"\n",
+		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+	fputs("}\n", f);
+}
+
+/* The first accepted rule that a new one does not stand behind. */
+static const struct pk_retention *
+place_of(const struct pk_policy *p, const struct pk_retention *r,
+    const struct pk_policy *accepted)
+{
+	const struct pk_retention *now;
+	size_t i;
+
+	for (i = 0; i < accepted->retentions; i++) {
+		now = pk_policy_find_rule(p, accepted->retention[i].rule.name);
+		if (now == NULL || now > r)
+			return &accepted->retention[i];
+	}
+	return NULL;
+}
+
+/* Rules that are new and yet not braked, where they belong. */
+static void
+write_new(FILE *f, const struct pk_policy *p,
+    const struct pk_policy *accepted, const struct pk_retention *before)
+{
+	size_t i;
+
+	for (i = 0; i < p->retentions; i++) {
+		const struct pk_retention *r = &p->retention[i];
+
+		if (!r->rule.braked && pk_policy_find_rule(accepted,
+		    r->rule.name) == NULL && place_of(p, r, accepted) ==
+		    before)
+			write_rule(f, r, NULL);
+	}
+}
+
+/*
+ * A braked rule may be braked for what became of the rules before it: as long
+ * as there is one, the order stays, what is gone stays, and nobody is taken out.
+ */
+static void
+write_merged(FILE *f, const struct pk_policy *p,
+    const struct pk_policy *accepted)
+{
+	const struct pk_retention *old, *now;
+	size_t i;
+
+	for (i = 0; i < accepted->retentions; i++) {
+		old = &accepted->retention[i];
+		now = pk_policy_find_rule(p, old->rule.name);
+		write_new(f, p, accepted, old);
+		if (now != NULL && !now->rule.braked)
+			write_rule(f, now, &old->users);
+		else
+			write_rule(f, old, NULL);
+	}
+	write_new(f, p, accepted, NULL);
+}
+
+int
+pk_policy_state_write(FILE *f, const struct pk_policy *p,
+    const struct pk_policy *accepted)
+{
+	bool braked = false;
+	size_t i;
+
+	fputs("# Written by popkeep-policyd: the rules that it lets delete.\n"
+	    "# \"popkeep policy accept\" changes it; do not edit.\n", f);
+	for (i = 0; i < p->retentions; i++)
+		braked = braked || p->retention[i].rule.braked;
+	if (braked && accepted != NULL)
+		write_merged(f, p, accepted);
+	for (i = 0; i < p->retentions && !braked; i++)
+		write_rule(f, &p->retention[i], NULL);
+	return fflush(f) == 0 && !ferror(f) ? 0 : -1;
+}
+
+static void
+say_nothing(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+struct pk_policy *
+pk_policy_state_next(const struct pk_policy *p,
+    const struct pk_policy *accepted, int64_t now, pk_policy_say *error,
+    void *arg)
+{
+	struct pk_policy_text file = { .name = PK_POLICY_STATE_FILE };
+	struct pk_policy *next = NULL;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, &file.len);
+	int rc = f != NULL ? pk_policy_state_write(f, p, accepted) : -1;
+
+	if (f != NULL && fclose(f) == 0 && rc == 0) {
+		file.text = text;
+		next = pk_policy_parse(&file, 1, now, error, say_nothing,
+		    arg);
+	} else {
+		error(arg, PK_POLICY_STATE_FILE ": out of memory");
+	}
+	free(text);
+	return next;
+}
+
+enum pk_err
+pk_policy_state_load(int dirfd, int64_t now, struct pk_policy **accepted_r,
+    pk_policy_say *error, void *arg)
+{
+	*accepted_r = NULL;
+	if (faccessat(dirfd, PK_POLICY_STATE_FILE, F_OK, 0) != 0 &&
+	    errno == ENOENT)
+		return PK_OK;
+	*accepted_r = pk_policy_load(dirfd, PK_POLICY_STATE_FILE, now, error,
+	    say_nothing, arg);
+	return *accepted_r != NULL ? PK_OK : PK_ERR_SYNTAX;
+}
+
+int
+pk_policy_state_save(int dirfd, const struct pk_policy *p,
+    const struct pk_policy *accepted)
+{
+	int fd = openat(dirfd, TEMP_FILE, O_WRONLY | O_CREAT | O_TRUNC |
+	    O_NOFOLLOW | O_CLOEXEC, 0600);
+	FILE *f = fd != -1 ? fdopen(fd, "w") : NULL;
+	int rc = -1;
+
+	if (f == NULL) {
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	if (pk_policy_state_write(f, p, accepted) == 0 && fsync(fd) == 0)
+		rc = 0;
+	if (fclose(f) != 0)
+		rc = -1;
+	if (rc == 0 && renameat(dirfd, TEMP_FILE, dirfd,
+	    PK_POLICY_STATE_FILE) != 0)
+		rc = -1;
+	if (rc == 0)
+		(void)fsync(dirfd);
+	return rc;
+}

@@ -1,0 +1,366 @@
+/*
+ * What policyd is asked and told, and what it answers.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "standalone/intent.h"
+#include "standalone/log.h"
+#include "standalone/policyd_peers.h"
+
+static uint8_t out_buf[PK_WIRE_MAX];
+
+/* ---- what the policy says ---------------------------------------------------------------- */
+
+static bool
+may_name(const struct pk_peer *p, const char *user)
+{
+	return p->trusted || p->anybody || (p->only[0] != '\0' &&
+	    strcmp(p->only, user) == 0);
+}
+
+/*
+ * While the clock cannot be trusted, nothing that protects a message ends by it.
+ */
+static void
+freeze(struct pk_user_policy *up)
+{
+	up->clock_brake = pk_policyd.clock_brake;
+	if (!up->clock_brake)
+		return;
+	if (up->holds > 0)
+		up->held_until = PK_NEVER;
+	if (up->has_rule && up->rule.minimum > 0)
+		up->rule.minimum = PK_NEVER;
+}
+
+static enum pk_wire_result
+ask_user(const struct pk_peer *p, const struct pk_wire_user *m,
+    struct pk_wire_user_is *a)
+{
+	int64_t now = pk_policyd_earliest();
+
+	if (!may_name(p, m->user))
+		return PK_WIRE_DENIED;
+	switch (pk_policy_user(pk_policyd.policy, pk_policyd.groups, m->user,
+	    m->rule[0] != '\0' ? m->rule : NULL, now, &a->policy)) {
+	case PK_OK:
+		freeze(&a->policy);
+		return PK_WIRE_OK;
+	case PK_ERR_NOTFOUND:
+		pk_log(PK_LOG_ERR, "policy: user=%s the users file names the "
+		    "rule \"%s\", which does not exist", m->user, m->rule);
+		return PK_WIRE_UNKNOWN_RULE;
+	case PK_ERR_LIMIT:
+		return PK_WIRE_NOT_YET;
+	case PK_ERR_NOMEM:
+	case PK_ERR_SYNTAX:
+	case PK_ERR_CRYPTO:
+	case PK_ERR_IO:
+		break;
+	}
+	return PK_WIRE_FAILED;
+}
+
+static bool
+on_user(struct pk_peer *p, struct pk_wire *in, uint32_t id)
+{
+	struct pk_wire_user m;
+	struct pk_wire_user_is a;
+	struct pk_wire w;
+
+	if (!pk_wire_get_user(in, &m))
+		return false;
+	memset(&a, 0, sizeof(a));
+	a.result = ask_user(p, &m, &a);
+	a.serial = pk_policyd.serial;
+	/* Without an audit nobody can close them. */
+	a.unfinished = a.result == PK_WIRE_OK &&
+	    pk_policyd.policy->audit != PK_AUDIT_OFF ?
+	    (uint32_t)pk_unfinished_count(pk_policyd.unfinished, m.user) : 0;
+	pk_wire_begin(&w, out_buf, PK_WIRE_USER_IS, 0, id);
+	pk_wire_put_user_is(&w, &a);
+	pk_peer_send(p, &w);
+	return true;
+}
+
+static bool
+on_login(struct pk_peer *p, struct pk_wire *in, uint32_t id)
+{
+	const struct pk_login_rule *rule = NULL;
+	struct pk_wire_login m;
+	struct pk_wire_login_is a;
+	uint8_t address[16];
+	struct pk_wire w;
+
+	if (!pk_wire_get_login(in, &m))
+		return false;
+	memset(&a, 0, sizeof(a));
+	a.verdict = PK_LOGIN_RULE_REFUSES;
+	if (!p->trusted) {
+		a.result = PK_WIRE_DENIED;
+	} else if (!pk_address_parse(m.ip, address)) {
+		a.result = PK_WIRE_FAILED;
+	} else {
+		a.verdict = pk_policy_login(pk_policyd.policy,
+		    pk_policyd.groups, m.kind, m.user, address, m.tls,
+		    pk_policyd_now(), &rule);
+		a.result = a.verdict == PK_LOGIN_RULE_UNKNOWN ?
+		    PK_WIRE_NOT_YET : PK_WIRE_OK;
+		a.minimum_secret = pk_policyd.policy->minimum_secret;
+		a.exclusive = pk_policyd.policy->exclusive;
+	}
+	if (rule != NULL)
+		memcpy(a.rule, rule->name, sizeof(a.rule));
+	pk_wire_begin(&w, out_buf, PK_WIRE_LOGIN_IS, 0, id);
+	pk_wire_put_login_is(&w, &a);
+	pk_peer_send(p, &w);
+	return true;
+}
+
+static bool
+on_unfinished(struct pk_peer *p, struct pk_wire *in, uint32_t id)
+{
+	struct pk_wire_unfinished m;
+	struct pk_audit_item item;
+	const void *place = NULL;
+	bool more = false;
+	struct pk_wire w;
+
+	if (!pk_wire_get_unfinished(in, &m))
+		return false;
+	pk_wire_begin(&w, out_buf, PK_WIRE_UNFINISHED_IS, 0, id);
+	/* What does not fit is told when these are closed. */
+	while (may_name(p, m.user) && !more &&
+	    pk_unfinished_next(pk_policyd.unfinished, m.user, &place, &item))
+		more = !pk_wire_put_item(&w, &item);
+	pk_peer_send(p, &w);
+	return true;
+}
+
+/* ---- records ------------------------------------------------------------------------------ */
+
+/* What each event is to policyd. */
+static const struct {
+	bool anybody;		/* the process of a mailbox may report it */
+	bool ends_intent;
+} events[PK_AUDIT_EVENTS] = {
+	[PK_AUDIT_DOWNLOADED] = { true, false },
+	[PK_AUDIT_DOWNLOADED_UNCONFIRMED] = { true, false },
+	[PK_AUDIT_TOP_WHOLE] = { true, false },
+	[PK_AUDIT_DISPOSE_INTENT] = { true, false },
+	[PK_AUDIT_DISPOSED] = { true, true },
+	[PK_AUDIT_RETAINED] = { true, true },
+	[PK_AUDIT_PURGED] = { true, true },
+	[PK_AUDIT_RESTORED] = { true, true },
+	[PK_AUDIT_VANISHED] = { true, true },
+	[PK_AUDIT_CLOSED_UNKNOWN] = { true, true },
+	[PK_AUDIT_WOULD_DISPOSE] = { true, false },
+};
+
+/* Reasons of disposals by policy: what brake (a) stops. */
+static bool
+is_braked(const struct pk_audit_item *i)
+{
+	static const char *const reasons[] = { "after-download",
+	    "after-delivery", "unread", "released" };
+	size_t k;
+
+	if (!pk_policyd.clock_brake || i->event != PK_AUDIT_DISPOSE_INTENT)
+		return false;
+	for (k = 0; k < sizeof(reasons) / sizeof(reasons[0]); k++)
+		if (strcmp(i->reason, reasons[k]) == 0)
+			return true;
+	return false;
+}
+
+/* After such an intent the message is still there, in one place or another. */
+static bool
+is_protective(const char *reason)
+{
+	return strncmp(reason, "hold:", 5) == 0 ||
+	    strcmp(reason, PK_INTENT_RESTORE) == 0 ||
+	    strcmp(reason, PK_INTENT_DOUBLE) == 0;
+}
+
+/* An outcome is of an intent, where intents are recorded. */
+static bool
+ends_nothing(const struct pk_audit_context *c, const struct pk_audit_item *i)
+{
+	return events[i->event].ends_intent &&
+	    pk_policyd.policy->audit != PK_AUDIT_OFF &&
+	    !pk_unfinished_has(pk_policyd.unfinished, c->user, i->uidl);
+}
+
+static enum pk_wire_result
+check_item(const struct pk_peer *p, const struct pk_audit_context *c,
+    uint64_t serial, bool held, const struct pk_audit_item *i)
+{
+	bool intent = i->event == PK_AUDIT_DISPOSE_INTENT;
+
+	if (!p->trusted && !events[i->event].anybody)
+		return PK_WIRE_DENIED;
+	if (ends_nothing(c, i))
+		return PK_WIRE_DENIED;
+	/*
+	 * Whoever asks may be mistaken, or worse: who is held has nothing
+	 * disposed of.
+	 */
+	if (intent && (serial != pk_policyd.serial || (held &&
+	    !is_protective(i->reason))))
+		return PK_WIRE_STALE;
+	if (is_braked(i))
+		return PK_WIRE_BRAKED;
+	/* They are remembered until they end, and memory is for everybody. */
+	if (intent && pk_unfinished_is_full(pk_policyd.unfinished, c->user))
+		return PK_WIRE_FAILED;
+	return PK_WIRE_OK;
+}
+
+/* All items of a packet, or none. */
+static enum pk_wire_result
+check_items(const struct pk_peer *p, const struct pk_wire *in,
+    const struct pk_audit_context *c, uint64_t serial, bool *bad_r)
+{
+	enum pk_wire_result result = may_name(p, c->user) ? PK_WIRE_OK :
+	    PK_WIRE_DENIED;
+	struct pk_wire w = *in;
+	struct pk_audit_item item;
+	bool held;
+
+	/* Whether the clock can be trusted is asked for each packet. */
+	held = pk_policy_is_held(pk_policyd.policy, pk_policyd.groups,
+	    c->user, pk_policyd_earliest());
+	while (result == PK_WIRE_OK && pk_wire_get_item(&w, &item))
+		result = check_item(p, c, serial, held, &item);
+	*bad_r = w.bad;
+	return result;
+}
+
+static enum pk_wire_result
+add_items(const struct pk_peer *p, struct pk_wire *in,
+    const struct pk_audit_context *c)
+{
+	struct pk_audit_source source = { .uid = p->uid, .pid = p->pid,
+	    .policy = pk_policyd.policy->hash };
+	enum pk_wire_result result = PK_WIRE_OK;
+	struct pk_audit_item item;
+
+	while (pk_wire_get_item(in, &item)) {
+		/* The second outcome in the packet of one intent. */
+		if (ends_nothing(c, &item))
+			result = PK_WIRE_DENIED;
+		else if (!pk_policyd_add(&source, c, &item))
+			result = PK_WIRE_FAILED;
+	}
+	return result;
+}
+
+static bool
+on_records(struct pk_peer *p, struct pk_wire *in,
+    const struct pk_wire_head *head)
+{
+	struct pk_audit_context c;
+	enum pk_wire_result result;
+	uint64_t serial;
+	bool bad;
+
+	if (!pk_wire_get_context(in, &c, &serial))
+		return false;
+	result = check_items(p, in, &c, serial, &bad);
+	if (bad)
+		return false;
+	if (result == PK_WIRE_OK && pk_policyd.policy->audit != PK_AUDIT_OFF)
+		result = add_items(p, in, &c);
+	if ((head->flags & PK_WIRE_QUIET) == 0) {
+		if (result == PK_WIRE_OK &&
+		    (head->flags & PK_WIRE_DURABLE) != 0 &&
+		    pk_policyd.policy->audit != PK_AUDIT_OFF)
+			pk_peer_wait_for_disk(p, head->id);
+		else
+			pk_peer_recorded(p, head->id, result);
+	}
+	pk_peers_have_written();
+	return true;
+}
+
+/* ---- the administrator ---------------------------------------------------------------------- */
+
+static void
+answer_done(struct pk_peer *p, uint32_t id, enum pk_wire_result result,
+    const char *text)
+{
+	struct pk_wire w;
+
+	pk_wire_begin(&w, out_buf, PK_WIRE_DONE, 0, id);
+	pk_wire_put_done(&w, result, text);
+	pk_peer_send(p, &w);
+}
+
+static bool
+on_reload(struct pk_peer *p, struct pk_wire *in, const struct pk_wire_head *head)
+{
+	char text[PK_WIRE_TEXT + 1] = "only root may do this";
+	enum pk_wire_result result = PK_WIRE_DENIED;
+	struct pk_wire_text m;
+
+	if (!pk_wire_get_text(in, &m))
+		return false;
+	if (pk_peer_is_administrator(p->uid))
+		result = pk_policyd_reload(m.text,
+		    head->type == PK_WIRE_ACCEPT, text);
+	answer_done(p, head->id, result, text);
+	return true;
+}
+
+static bool
+on_status(struct pk_peer *p, const struct pk_wire *in, uint32_t id)
+{
+	char text[PK_WIRE_TEXT + 1] = "only root may do this";
+
+	if (in->at != in->len)
+		return false;
+	if (pk_peer_is_administrator(p->uid))
+		pk_policyd_status(text, sizeof(text));
+	answer_done(p, id, pk_peer_is_administrator(p->uid) ? PK_WIRE_OK : PK_WIRE_DENIED,
+	    text);
+	return true;
+}
+
+/* ---- packets ---------------------------------------------------------------------------------- */
+
+bool
+pk_answer(struct pk_peer *p, uint8_t *data, size_t len)
+{
+	struct pk_wire_head head;
+	struct pk_wire w;
+
+	if (!pk_wire_open(&w, data, len, &head))
+		return false;
+	switch (head.type) {
+	case PK_WIRE_USER:
+		return on_user(p, &w, head.id);
+	case PK_WIRE_LOGIN:
+		return on_login(p, &w, head.id);
+	case PK_WIRE_RECORDS:
+		return on_records(p, &w, &head);
+	case PK_WIRE_UNFINISHED:
+		return on_unfinished(p, &w, head.id);
+	case PK_WIRE_RELOAD:
+	case PK_WIRE_ACCEPT:
+		return on_reload(p, &w, &head);
+	case PK_WIRE_STATUS:
+		return on_status(p, &w, head.id);
+	case PK_WIRE_USER_IS:
+	case PK_WIRE_LOGIN_IS:
+	case PK_WIRE_RECORDED:
+	case PK_WIRE_UNFINISHED_IS:
+	case PK_WIRE_DONE:
+		break;
+	}
+	return false;
+}

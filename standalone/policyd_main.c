@@ -1,0 +1,171 @@
+/*
+ * popkeep-policyd: the program, for hosts without popkeepd.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "standalone/log.h"
+#include "standalone/policy_load.h"
+#include "standalone/policyd.h"
+
+#define GROUP_REFRESH 300
+
+static void
+usage(FILE *to)
+{
+	fprintf(to,
+	    "usage: popkeep-policyd [-tV] [-p policy] [-a audit-log] "
+	    "[-s socket]\n"
+	    "           [-S state-dir] [-u user] [-g group] [-m mail-user]\n"
+	    "           [-l log] [-r seconds]\n"
+	    "  -p policy      the policy's main file [%s]\n"
+	    "  -a audit-log   [%s]\n"
+	    "  -s socket      to be asked on [%s]\n"
+	    "  -S state-dir   [%s]\n"
+	    "  -u user        to become, if started as root [%s]\n"
+	    "  -g group       that may use the socket [%s, if it exists]\n"
+	    "  -m mail-user   whose processes may name any user: the owner of "
+	    "virtual mailboxes\n"
+	    "  -l log         stderr, syslog or a path [stderr]\n"
+	    "  -r seconds     between two looks at the groups [%d]\n"
+	    "  -t             check the policy and exit\n"
+	    "  -V             print the version and exit\n",
+	    PK_POLICY_FILE, PK_AUDIT_FILE, PK_POLICY_SOCKET,
+	    PK_POLICY_STATE_DIR, PK_POLICY_USER, PK_POLICY_GROUP,
+	    GROUP_REFRESH);
+}
+
+static void
+say(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", line);
+}
+
+static int
+check(const char *file)
+{
+	struct pk_policy *p = pk_policy_load(-1, file, time(NULL), say, say,
+	    NULL);
+
+	if (p == NULL)
+		return 1;
+	printf("%s: fine\n", file);
+	pk_policy_free(&p);
+	return 0;
+}
+
+static bool
+mail_user(struct pk_policyd_settings *set, const char *name)
+{
+	struct passwd *pw = getpwnam(name);
+
+	if (pw == NULL) {
+		fprintf(stderr, "popkeep-policyd: -m %s: there is no such "
+		    "user\n", name);
+		return false;
+	}
+	set->has_virtual_uid = true;
+	set->virtual_uid = pw->pw_uid;
+	return true;
+}
+
+static bool
+refresh(struct pk_policyd_settings *set, const char *text)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
+	    value < 1 || value > 86400) {
+		fprintf(stderr, "popkeep-policyd: -r %s: expected 1 to 86400 "
+		    "seconds\n", text);
+		return false;
+	}
+	set->group_refresh = (unsigned)value;
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct pk_policyd_settings set = {
+		.policy = PK_POLICY_FILE, .audit_log = PK_AUDIT_FILE,
+		.socket = PK_POLICY_SOCKET, .state_dir = PK_POLICY_STATE_DIR,
+		.user = PK_POLICY_USER, .group_refresh = GROUP_REFRESH,
+	};
+	const char *log = "stderr";
+	bool test = false, ok = true;
+	int opt;
+
+	while (ok && (opt = getopt(argc, argv, "p:a:s:S:u:g:m:l:r:tVh")) !=
+	    -1) {
+		switch (opt) {
+		case 'p':
+			set.policy = optarg;
+			break;
+		case 'a':
+			set.audit_log = optarg;
+			break;
+		case 's':
+			set.socket = optarg;
+			break;
+		case 'S':
+			set.state_dir = optarg;
+			break;
+		case 'u':
+			set.user = optarg;
+			break;
+		case 'g':
+			set.group = optarg;
+			break;
+		case 'm':
+			ok = mail_user(&set, optarg);
+			break;
+		case 'l':
+			log = optarg;
+			break;
+		case 'r':
+			ok = refresh(&set, optarg);
+			break;
+		case 't':
+			test = true;
+			break;
+		case 'V':
+			printf("popkeep-policyd %s\n", PACKAGE_VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return 2;
+	}
+	if (!ok)
+		return 2;
+	if (test)
+		return check(set.policy);
+	if (pk_log_open(log) != 0) {
+		fprintf(stderr, "popkeep-policyd: -l %s: %s\n", log,
+		    strerror(errno));
+		return 1;
+	}
+	return pk_policyd_main(&set, -1);
+}

@@ -1,0 +1,189 @@
+/*
+ * What policyd opens with the rights that it is started with, before it gives them
+ * up.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "standalone/log.h"
+#include "standalone/policy_load.h"
+#include "standalone/policyd_private.h"
+#include "standalone/sandbox.h"
+
+bool
+pk_policyd_fail(const char *what, const char *name)
+{
+	pk_log(PK_LOG_ERR, "policyd: %s: %s: %s", what, name,
+	    strerror(errno));
+	return false;
+}
+
+/* Make a directory that may be there, with its parents, for the user. */
+static int
+open_directory(const char *path, mode_t mode, uid_t uid, gid_t gid)
+{
+	char *copy = strdup(path), *slash;
+
+	for (slash = copy; slash != NULL &&
+	    (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+		*slash = '\0';
+		/* Whatever the umask is, others find their way. */
+		if (mkdir(copy, 0755) == 0)
+			(void)!chmod(copy, 0755);
+	}
+	free(copy);
+	if (mkdir(path, mode) == 0) {
+		(void)!chmod(path, mode);
+		if (uid != (uid_t)-1)
+			(void)!chown(path, uid, gid);
+	}
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The directory of a file, made like the above if it is not there; or -1. */
+static int
+open_parent(const char *file, mode_t mode, uid_t uid, gid_t gid)
+{
+	const char *slash = strrchr(file, '/');
+	char *dir = slash != NULL ? strndup(file, (size_t)(slash - file)) :
+	    NULL;
+	int fd = dir != NULL && dir[0] != '\0' ?
+	    open_directory(dir, mode, uid, gid) : -1;
+
+	free(dir);
+	return fd;
+}
+
+static int
+listen_at(const char *path, gid_t gid)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+	if (fd == -1)
+		return -1;
+	/* The log is locked: whoever left it is dead. */
+	(void)unlink(path);
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
+	    chmod(path, 0660) != 0 ||
+	    (gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) != 0) ||
+	    listen(fd, 128) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool
+find_ids(uid_t *uid_r, gid_t *gid_r, gid_t *socket_gid_r)
+{
+	const struct pk_policyd_settings *s = pk_policyd.settings;
+	struct passwd *pw;
+	struct group *gr;
+
+	*uid_r = (uid_t)-1;
+	*gid_r = *socket_gid_r = (gid_t)-1;
+	if (geteuid() != 0)
+		return true;
+	errno = ENOENT;
+	pw = getpwnam(s->user);
+	if (pw == NULL || pw->pw_uid == 0) {
+		errno = ENOENT;
+		return pk_policyd_fail("policy-user", s->user);
+	}
+	*uid_r = pw->pw_uid;
+	*gid_r = pw->pw_gid;
+	if (s->group != NULL && s->group[0] == '\0')
+		return true;
+	gr = getgrnam(s->group != NULL ? s->group : PK_POLICY_GROUP);
+	if (gr == NULL && s->group == NULL)
+		return true;
+	if (gr == NULL) {
+		errno = ENOENT;
+		return pk_policyd_fail("policy-group", s->group);
+	}
+	*socket_gid_r = gr->gr_gid;
+	return true;
+}
+
+/*
+ * The log, locked before anything of another policyd is touched: a second one
+ * must not take the socket away from the first.
+ */
+static bool
+open_audit(const char *path, uid_t uid, gid_t gid)
+{
+	int dir = open_parent(path, 0700, uid, gid), saved;
+
+	pk_policyd.audit_fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW |
+	    O_CLOEXEC, 0640);
+	/* A log whose name is lost in a crash has proved nothing. */
+	if (pk_policyd.audit_fd != -1 && dir != -1)
+		(void)fsync(dir);
+	saved = errno;
+	if (dir != -1)
+		close(dir);
+	errno = saved;
+	if (pk_policyd.audit_fd == -1 || (uid != (uid_t)-1 &&
+	    fchown(pk_policyd.audit_fd, uid, gid) != 0))
+		return false;
+	if (flock(pk_policyd.audit_fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	if (errno == EWOULDBLOCK)
+		pk_log(PK_LOG_ERR, "audit: %s: another popkeep-policyd writes "
+		    "it", path);
+	return false;
+}
+
+bool
+pk_policyd_open_files(void)
+{
+	const struct pk_policyd_settings *s = pk_policyd.settings;
+	uid_t uid;
+	gid_t gid, socket_gid;
+	int fd;
+
+	if (!find_ids(&uid, &gid, &socket_gid))
+		return false;
+	pk_policyd.policy_dir = pk_policy_open_dir(s->policy);
+	if (pk_policyd.policy_dir == -1)
+		return pk_policyd_fail("policy", s->policy);
+	pk_policyd.state_dir = open_directory(s->state_dir, 0700, uid, gid);
+	if (pk_policyd.state_dir == -1)
+		return pk_policyd_fail("policy-state", s->state_dir);
+	if (!open_audit(s->audit_log, uid, gid))
+		return pk_policyd_fail("audit-log", s->audit_log);
+	if (s->socket[0] != '\0') {
+		fd = open_parent(s->socket, 0755, (uid_t)-1, (gid_t)-1);
+		if (fd != -1)
+			close(fd);
+		pk_policyd.socket_fd = listen_at(s->socket, socket_gid);
+		if (pk_policyd.socket_fd == -1)
+			return pk_policyd_fail("policy-socket", s->socket);
+	}
+	if (uid != (uid_t)-1 && pk_sandbox_become(uid, gid) != 0)
+		return pk_policyd_fail("policy-user", s->user);
+	pk_sandbox_basics();
+	return true;
+}

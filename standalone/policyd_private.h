@@ -1,0 +1,134 @@
+/*
+ * The inside of popkeep-policyd: policyd.c has the clock, the log and the loop,
+ * policyd_open.c opens everything, policyd_policy.c has the policy,
+ * policyd_peers.c has the connections of those who ask, policyd_answers.c the
+ * answers, policyd_groups.c resolves groups in the background.  Nobody else includes this.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_POLICYD_PRIVATE_H
+#define PK_POLICYD_PRIVATE_H
+
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "engine/policy.h"
+#include "engine/wire.h"
+#include "standalone/audit_log.h"
+#include "standalone/channel.h"
+#include "standalone/policyd.h"
+#include "standalone/unfinished.h"
+
+struct pk_policyd {
+	const struct pk_policyd_settings *settings;
+	struct event_base *base;
+	struct pk_policy *policy;
+	struct pk_groups *groups;	/* NULL: no snapshot yet */
+	struct pk_audit_log *log;
+	struct pk_unfinished *unfinished;
+	uint64_t serial;		/* of policy, groups and brakes */
+	bool clock_brake;
+	bool log_failing;
+	char log_why[PK_AUDIT_LOG_WHY];
+	unsigned peers;
+	bool ending;
+
+	int parent;			/* -1: a program of its own */
+	int policy_dir, state_dir, audit_fd, socket_fd;
+	int64_t clock;			/* wall clock - boot clock, at the start */
+	struct pk_policy *accepted;	/* brake (c): NULL: nothing yet */
+	unsigned braked;		/* rules, by brake (c) */
+	struct event *tick;
+	bool ready;			/* the parent was told */
+	bool table_due;			/* the parent has not got it yet */
+	int64_t marked;			/* when the mark was saved, boot clock */
+	int status;
+};
+
+extern struct pk_policyd pk_policyd;
+
+/* ---- policyd.c -------------------------------------------------------------------- */
+
+/* Seconds of a clock. */
+int64_t pk_policyd_clock(clockid_t id);
+
+/*
+ * Seconds since 1970, after a look at brake (a); _earliest(): where the wall clock
+ * has run away, the earlier of it and what the boot clock says.
+ */
+int64_t pk_policyd_now(void);
+int64_t pk_policyd_earliest(void);
+
+/* The groups are known, or will not be for a while: popkeepd may go on. */
+void pk_policyd_ready(void);
+
+/* Record something that policyd itself knows; it may wait to be written. */
+void pk_policyd_record(enum pk_audit_event event, const char *rule,
+    const char *reason);
+
+/* Have a record written; false: it was not taken. */
+bool pk_policyd_add(const struct pk_audit_source *source,
+    const struct pk_audit_context *c, const struct pk_audit_item *i)
+    PK_WARN_UNUSED;
+
+/* Write what waits, and tell of a log that fails or is mended. */
+bool pk_policyd_commit(bool durable);
+
+/* End once nothing is left to be written. */
+void pk_policyd_end_if_done(void);
+
+/* ---- policyd_open.c ---------------------------------------------------------------- */
+
+/* Open everything that needs more rights than policyd keeps, and give them up. */
+bool pk_policyd_open_files(void) PK_WARN_UNUSED;
+
+/* Log that something failed with errno; false. */
+bool pk_policyd_fail(const char *what, const char *name);
+
+/* ---- policyd_policy.c --------------------------------------------------------------- */
+
+/* What was accepted, and the first policy. */
+bool pk_policyd_load_first(void) PK_WARN_UNUSED;
+
+/* Tell the parent what net and auth must know; it is tried again if need be. */
+void pk_policyd_send_table(void);
+
+/* What must not be lost where a load has much to say. */
+bool pk_policyd_tell_parent(enum pk_msg_type type, int pass) PK_WARN_UNUSED;
+
+/* RELOAD and ACCEPT: read the policy again; text says how it went. */
+enum pk_wire_result pk_policyd_reload(const char *who, bool accept,
+    char text[PK_WIRE_TEXT + 1]);
+
+/* STATUS: lines for a person, into out. */
+void pk_policyd_status(char *out, size_t size);
+
+/* A snapshot is there: it is policyd's now. */
+void pk_policyd_take_groups(struct pk_groups *groups);
+
+/* ---- policyd_peers.c ---------------------------------------------------------------- */
+
+/* Listen on a socket that is there already; 0 or -1. */
+int pk_peers_listen(int fd) PK_WARN_UNUSED;
+
+/*
+ * Talk to a peer on fd, which is now policyd's: a process of popkeepd of which
+ * the parent says uid, and the one user that it may name ("": any), and whether
+ * it may record logins.
+ */
+void pk_peers_add(int fd, uid_t uid, pid_t pid, const char *only,
+    bool trusted);
+
+/* Answer those who wait for the disk: the log was committed, or was not. */
+void pk_peers_committed(bool ok);
+
+/* ---- policyd_groups.c ---------------------------------------------------------------- */
+
+/* Resolve the policy's groups now, and again every so often.  0 or -1. */
+int pk_groups_start(void) PK_WARN_UNUSED;
+
+/* The policy has changed. */
+void pk_groups_refresh(void);
+
+#endif

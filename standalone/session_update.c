@@ -1,0 +1,457 @@
+/*
+ * The UPDATE state of a session: see session_private.h.
+ *
+ * The order is what matters (policy.md section 6): the intent is on disk, then
+ * the change, then its outcome is recorded.  Without the first there is no
+ * change.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "standalone/intent.h"
+#include "standalone/log.h"
+#include "standalone/session_private.h"
+
+/* How often a plan is made anew because the policy changed meanwhile. */
+#define TRIES 3
+
+static void decide(struct client *c);
+
+/* ---- what the session did ------------------------------------------------------------ */
+
+/* What the events of a message add to its facts. */
+static bool
+note_of(uint8_t events, bool quit, enum pk_note *note_r,
+    enum pk_audit_event *event_r)
+{
+	if ((events & PK_EVENT_CONFIRMED) != 0 && quit) {
+		*note_r = PK_NOTE_DOWNLOADED;
+		*event_r = PK_AUDIT_DOWNLOADED;
+	} else if ((events & PK_EVENT_SENT) != 0) {
+		*note_r = PK_NOTE_UNCONFIRMED;
+		*event_r = PK_AUDIT_DOWNLOADED_UNCONFIRMED;
+	} else if ((events & PK_EVENT_TOP_WHOLE) != 0 && quit) {
+		*note_r = PK_NOTE_READ;
+		*event_r = PK_AUDIT_TOP_WHOLE;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Of the same message unconfirmed downloads and a whole TOP are two facts: a
+ * download that is not confirmed does not take the other away.
+ */
+static void
+note_facts(struct client *c, bool quit)
+{
+	const uint8_t *events = pk_session_events(c->session);
+	enum pk_audit_event event;
+	enum pk_note note;
+	int64_t now = time(NULL);
+	uint32_t i;
+
+	for (i = 0; c->md != NULL && i < c->messages; i++) {
+		if (!note_of(events[i], quit, &note, &event))
+			continue;
+		c->md->ops->note(c->md, i + 1, note, now);
+		if (note == PK_NOTE_UNCONFIRMED && quit &&
+		    (events[i] & PK_EVENT_TOP_WHOLE) != 0)
+			c->md->ops->note(c->md, i + 1, PK_NOTE_READ, now);
+	}
+}
+
+/* A packet of records that nobody waits for. */
+static void
+begin_records(struct client *c, struct pk_wire *w)
+{
+	pk_policy_client_begin(pk_role.policyd, w, PK_WIRE_RECORDS,
+	    PK_WIRE_QUIET);
+	pk_wire_put_context(w, &c->context, 0);
+}
+
+static void
+send_records(struct pk_wire *w)
+{
+	(void)!pk_policy_client_send(pk_role.policyd, w, NULL, NULL);
+}
+
+static void
+record_facts(struct client *c, bool quit)
+{
+	const uint8_t *events = pk_session_events(c->session);
+	enum pk_audit_event event;
+	struct pk_audit_item item;
+	enum pk_note note;
+	struct pk_wire w;
+	bool open = false;
+	uint32_t i;
+
+	for (i = 0; c->md != NULL && i < c->messages; i++) {
+		if (!note_of(events[i], quit, &note, &event))
+			continue;
+		pk_verdicts_item(c->md, i + 1, event, &item);
+		if (open && pk_wire_put_item(&w, &item))
+			continue;
+		if (open)
+			send_records(&w);
+		begin_records(c, &w);
+		open = pk_wire_put_item(&w, &item);
+	}
+	if (open)
+		send_records(&w);
+}
+
+/* ---- the end of UPDATE ----------------------------------------------------------------- */
+
+/* The reply to QUIT is written after this, with the lock released. */
+static void
+answer(struct client *c, uint32_t left)
+{
+	c->left = left;
+	pk_verdicts_deinit(&c->verdicts);
+	pk_client_close_maildrop(c);
+	c->state = CLIENT_SERVING;
+	c->active = pk_role_now();
+	pk_session_updated(c->session, left);
+	pk_client_serve(c);
+}
+
+/* Those from message msgno on, which nobody waits for. */
+static void
+send_outcomes(struct client *c, uint32_t msgno)
+{
+	struct pk_wire w;
+
+	for (;;) {
+		begin_records(c, &w);
+		if (!pk_verdicts_put_outcomes(&c->verdicts, &w, &msgno))
+			break;
+		send_records(&w);
+	}
+}
+
+void
+pk_client_dropped(struct client *c)
+{
+	if (c->md == NULL)
+		return;
+	if (c->next_outcome > 0) {
+		send_outcomes(c, c->next_outcome);
+		return;
+	}
+	/* What waits for the client may be the end of any of its downloads. */
+	if (c->st.out != NULL)
+		return;
+	record_facts(c, false);
+	note_facts(c, false);
+}
+
+static void record_outcomes(struct client *c);
+
+static void
+on_outcomes(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
+{
+	struct client *c = arg;
+
+	(void)w;
+	if (head != NULL) {
+		record_outcomes(c);
+		return;
+	}
+	send_outcomes(c, c->next_outcome);
+	answer(c, pk_verdicts_left(&c->verdicts));
+}
+
+/*
+ * One packet after the other, before the lock goes: whoever opens the maildrop
+ * next must not find the intents without outcome.
+ */
+static void
+record_outcomes(struct client *c)
+{
+	struct pk_wire w;
+
+	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_RECORDS, 0);
+	pk_wire_put_context(&w, &c->context, 0);
+	if (!pk_verdicts_put_outcomes(&c->verdicts, &w, &c->next_outcome) ||
+	    !pk_policy_client_send(pk_role.policyd, &w, on_outcomes, c))
+		answer(c, pk_verdicts_left(&c->verdicts));
+}
+
+static void
+carry_out(struct client *c, bool recorded)
+{
+	/* First the facts: the index that they are in is written with it. */
+	note_facts(c, true);
+	pk_verdicts_carry_out(&c->verdicts);
+	c->next_outcome = 1;
+	if (recorded)
+		record_outcomes(c);
+	else
+		answer(c, pk_verdicts_left(&c->verdicts));
+}
+
+/*
+ * best-effort lets those delete of whom no rule and no hold knows; off everybody:
+ * there are none then.
+ */
+static bool
+may_go_unrecorded(const struct client *c)
+{
+	return c->up.audit != PK_AUDIT_REQUIRED && !c->up.has_rule &&
+	    c->up.holds == 0 && !c->stale;
+}
+
+/* The plan of now; what was taken back of an earlier one is in it again. */
+static enum pk_err
+make_plan(struct client *c)
+{
+	return pk_verdicts_decide(&c->verdicts, c->md, PK_OCCASION_QUIT,
+	    pk_session_events(c->session), &c->up, c->serial, time(NULL));
+}
+
+/*
+ * No durable intent, no disposal: the client's marks stay undone and it is told
+ * so.
+ */
+static void
+give_up(struct client *c, const char *why)
+{
+	bool go_on = may_go_unrecorded(c) && make_plan(c) == PK_OK;
+
+	pk_log(PK_LOG_WARNING, "update: user=%s policyd: %s: %s",
+	    c->context.user, why, go_on ? "disposed of without a record" :
+	    "nothing is disposed of");
+	if (go_on) {
+		carry_out(c, false);
+	} else {
+		note_facts(c, true);
+		answer(c, pk_verdicts_keep_all(&c->verdicts));
+	}
+}
+
+/* ---- intents ---------------------------------------------------------------------------- */
+
+static void send_intents(struct client *c);
+
+/* The plan is made anew: what is on disk of the old one will not happen. */
+static void
+take_back(struct client *c)
+{
+	struct pk_verdicts *v = &c->verdicts;
+	uint32_t i;
+
+	/* Those that were not sent have no intent to be closed. */
+	for (i = c->next_intent; i <= v->count; i++)
+		v->plan[i - 1] = PK_KEEP;
+	memset(v->outcome, PK_OUTCOME_KEPT, v->count);
+	send_outcomes(c, 1);
+}
+
+static void
+on_policy_again(void *arg, const struct pk_wire_head *head,
+    struct pk_wire *w)
+{
+	struct client *c = arg;
+	struct pk_wire_user_is a;
+
+	if (head == NULL || head->type != PK_WIRE_USER_IS ||
+	    !pk_wire_get_user_is(w, &a) || a.result != PK_WIRE_OK) {
+		give_up(c, "the policy has changed, and cannot be asked");
+		return;
+	}
+	c->up = a.policy;
+	c->serial = a.serial;
+	c->stale = false;
+	(void)snprintf(c->context.rule, sizeof(c->context.rule), "%s",
+	    a.policy.has_rule ? a.policy.rule.name : "");
+	decide(c);
+}
+
+static void
+ask_again(struct client *c)
+{
+	struct pk_wire_user m;
+	struct pk_wire w;
+
+	memset(&m, 0, sizeof(m));
+	memcpy(m.user, c->context.user, sizeof(m.user));
+	memcpy(m.rule, c->rule, sizeof(m.rule));
+	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_USER, 0);
+	pk_wire_put_user(&w, &m);
+	if (!pk_policy_client_send(pk_role.policyd, &w, on_policy_again, c))
+		give_up(c, "away");
+}
+
+static void
+on_result(struct client *c, enum pk_wire_result result, uint32_t before)
+{
+	switch (result) {
+	case PK_WIRE_OK:
+		send_intents(c);
+		return;
+	case PK_WIRE_STALE:
+	case PK_WIRE_BRAKED:
+		/* This packet was not taken at all. */
+		c->stale = true;
+		c->next_intent = before;
+		take_back(c);
+		if (++c->tries < TRIES)
+			ask_again(c);
+		else
+			give_up(c, "the policy changes all the time");
+		return;
+	case PK_WIRE_UNKNOWN_RULE:
+	case PK_WIRE_NOT_YET:
+	case PK_WIRE_FAILED:
+	case PK_WIRE_DENIED:
+	case PK_WIRE_ERROR:
+		break;
+	}
+	c->next_intent = before;
+	take_back(c);
+	give_up(c, pk_wire_result_name(result));
+}
+
+static void
+on_recorded(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
+{
+	struct client *c = arg;
+	struct pk_wire_recorded r;
+
+	if (head == NULL || head->type != PK_WIRE_RECORDED ||
+	    !pk_wire_get_recorded(w, &r))
+		give_up(c, "away");
+	else
+		on_result(c, r.result, c->sent_from);
+}
+
+/* One packet after the other; when the last is on disk, the plan is due. */
+static void
+send_intents(struct client *c)
+{
+	struct pk_wire w;
+
+	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_RECORDS,
+	    PK_WIRE_DURABLE);
+	pk_wire_put_context(&w, &c->context, c->serial);
+	c->sent_from = c->next_intent;
+	if (!pk_verdicts_put_intents(&c->verdicts, &w, &c->next_intent))
+		carry_out(c, c->up.audit != PK_AUDIT_OFF);
+	else if (!pk_policy_client_send(pk_role.policyd, &w, on_recorded, c))
+		give_up(c, "away");
+}
+
+static void
+send_would(struct client *c)
+{
+	uint32_t msgno = 1, said = 0;
+	struct pk_wire w;
+
+	if (c->verdicts.would == 0 || c->tries > 0)
+		return;
+	for (;;) {
+		begin_records(c, &w);
+		if (!pk_verdicts_put_would(&c->verdicts, &w, &msgno, &said))
+			break;
+		send_records(&w);
+	}
+}
+
+static void
+decide(struct client *c)
+{
+	if (make_plan(c) != PK_OK) {
+		struct pk_session_totals t;
+
+		pk_session_totals(c->session, &t);
+		pk_log(PK_LOG_ERR, "update: user=%s out of memory",
+		    c->context.user);
+		answer(c, t.dele);
+		return;
+	}
+	send_would(c);
+	c->next_intent = 1;
+	/* Without an audit, too: policyd knows of holds that came since login. */
+	if (c->verdicts.todo == 0)
+		carry_out(c, false);
+	else
+		send_intents(c);
+}
+
+/* policyd was away at login: nobody knows what must not be deleted. */
+static void
+update_unknown(struct client *c)
+{
+	struct pk_session_totals t;
+
+	pk_session_totals(c->session, &t);
+	note_facts(c, true);
+	answer(c, t.dele);
+}
+
+void
+pk_client_update(struct client *c)
+{
+	c->state = CLIENT_UPDATING;
+	c->tries = 0;
+	record_facts(c, true);
+	if (c->policy == POLICY_KNOWN)
+		decide(c);
+	else
+		update_unknown(c);
+}
+
+/* ---- what an earlier session left open ---------------------------------------------------- */
+
+static void
+on_unfinished(void *arg, const struct pk_wire_head *head, struct pk_wire *in)
+{
+	struct client *c = arg;
+	struct pk_audit_item item;
+	struct pk_wire w;
+	uint32_t closed = 0;
+
+	if (head != NULL && head->type == PK_WIRE_UNFINISHED_IS) {
+		begin_records(c, &w);
+		while (pk_wire_get_item(in, &item)) {
+			pk_intent_close(c->md, c->retained,
+			    pk_role.settings->nfs, &item);
+			if (!pk_wire_put_item(&w, &item))
+				break;
+			closed++;
+		}
+		if (closed > 0)
+			send_records(&w);
+	}
+	if (closed > 0)
+		pk_log(PK_LOG_NOTICE, "update: user=%s intents without "
+		    "outcome: %" PRIu32 " closed", c->context.user, closed);
+	/* Each is closed once, whether or not policyd takes the word for it. */
+	c->unfinished -= closed < c->unfinished ? closed : c->unfinished;
+	if (closed > 0 && c->unfinished > 0)
+		pk_client_close_unfinished(c, c->then);
+	else
+		c->then(c);
+}
+
+void
+pk_client_close_unfinished(struct client *c,
+    void (*then)(struct client *c))
+{
+	struct pk_wire w;
+
+	c->then = then;
+	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_UNFINISHED, 0);
+	pk_wire_put_unfinished(&w, c->context.user);
+	if (!pk_policy_client_send(pk_role.policyd, &w, on_unfinished, c))
+		then(c);
+}

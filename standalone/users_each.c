@@ -1,0 +1,385 @@
+/*
+ * All users, for sweeps: see users.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "standalone/users_private.h"
+
+struct walk {
+	const struct pk_users_source *source;
+	pk_users_seen *seen;
+	void *arg;
+	FILE *errors;
+	bool has_u, has_n, has_d;	/* what the template tells */
+	bool failed;
+	bool stop;
+};
+
+/* The values of a template's variables, as far as they are known. */
+struct values {
+	char u[PK_USERNAME_SIZE], n[PK_USERNAME_SIZE], d[PK_USERNAME_SIZE];
+};
+
+size_t
+pk_users_count(const struct pk_users_source *src)
+{
+	return src->count;
+}
+
+void
+pk_users_each_rule(const struct pk_users_source *src, pk_users_named *named,
+    void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < src->count; i++)
+		if (src->entries[i].rule[0] != '\0')
+			named(arg, src->entries[i].user, src->entries[i].rule,
+			    src->entries[i].line);
+}
+
+static void
+walk_failed(struct walk *w, const char *what, const char *name)
+{
+	fprintf(w->errors, "%s%s: %s\n", what, name, strerror(errno));
+	w->failed = true;
+}
+
+/* A user is known by name; needs_maildir: and is one only with a Maildir. */
+static void
+tell(struct walk *w, const char *user, bool needs_maildir)
+{
+	struct pk_account account;
+	enum pk_users_found found;
+	struct stat st;
+
+	found = pk_users_find(w->source, user, &account);
+	if (found == PK_USERS_FAILED || found == PK_USERS_TOO_LONG) {
+		fprintf(w->errors, "user %s: %s\n", user,
+		    pk_users_found_name(found));
+		w->failed = true;
+	}
+	if (found != PK_USERS_FOUND)
+		return;
+	/* What root may not look at (NFS) the user's own process will. */
+	if (needs_maildir && (stat(account.maildir, &st) != 0 ?
+	    errno != EACCES : !S_ISDIR(st.st_mode)))
+		return;
+	w->stop = !w->seen(w->arg, &account);
+}
+
+static bool
+canonical(const struct walk *w, const char *name, char out[PK_USERNAME_SIZE])
+{
+	struct pk_span span = { (const uint8_t *)name, strlen(name) };
+
+	return pk_username_canonical(&w->source->settings->names, span,
+	    out) == PK_OK;
+}
+
+/* ---- the users file, and the system ------------------------------------ */
+
+static void
+each_entry(struct walk *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->source->count && !w->stop; i++)
+		tell(w, w->source->entries[i].user, false);
+}
+
+static void
+each_system(struct walk *w)
+{
+	char user[PK_USERNAME_SIZE];
+	struct passwd *pw;
+
+	setpwent();
+	while (!w->stop && (errno = 0, pw = getpwent()) != NULL)
+		if (pk_users_uid_is_valid(w->source->settings, pw->pw_uid) &&
+		    canonical(w, pw->pw_name, user))
+			tell(w, user, true);
+	if (!w->stop && errno != 0 && errno != ENOENT)
+		walk_failed(w, "user database", "");
+	endpwent();
+}
+
+/* ---- templates --------------------------------------------------------- */
+
+/* The variable at p, or 0. */
+static char
+variable_at(const char *p)
+{
+	return p[0] == '%' && p[1] != '\0' && strchr("und", p[1]) != NULL ?
+	    p[1] : '\0';
+}
+
+static bool
+has_variable(const char *template)
+{
+	for (; *template != '\0'; template++) {
+		if (variable_at(template) != '\0')
+			return true;
+		template += template[0] == '%' && template[1] != '\0';
+	}
+	return false;
+}
+
+static char *
+value_of(struct values *v, char variable)
+{
+	return variable == 'u' ? v->u : variable == 'n' ? v->n : v->d;
+}
+
+/*
+ * Octets of name that the variable before rest stands for: up to the octet that
+ * must come next, or all.
+ */
+static size_t
+value_len(const char *name, const char *rest)
+{
+	char next = rest[0] == '%' && rest[1] == '%' ? '%' : rest[0];
+
+	return next == '\0' || next == '/' ? strlen(name) :
+	    (size_t)(strchrnul(name, next) - name);
+}
+
+/* Is name what the component at *template says?  Then what follows it. */
+static bool
+match(const char **template, const char *name, struct values *v)
+{
+	const char *t = *template;
+
+	while (*t != '\0' && *t != '/') {
+		char variable = variable_at(t), *value;
+		size_t len;
+
+		if (variable == '\0') {
+			t += t[0] == '%' && t[1] == '%';
+			if (*t++ != *name++)
+				return false;
+			continue;
+		}
+		t += 2;
+		len = value_len(name, t);
+		value = value_of(v, variable);
+		if (len == 0 || len > PK_USERNAME_MAX)
+			return false;
+		if (value[0] != '\0' && (strlen(value) != len ||
+		    memcmp(value, name, len) != 0))
+			return false;
+		memcpy(value, name, len);
+		value[len] = '\0';
+		name += len;
+	}
+	*template = t;
+	return *name == '\0';
+}
+
+/*
+ * The user of these values, if it is one whose canonical name is that: else its
+ * mail would be elsewhere.  A template without domain leaves that to
+ * default-domain.
+ */
+static void
+tell_values(struct walk *w, const struct values *v)
+{
+	char name[2 * PK_USERNAME_SIZE], user[PK_USERNAME_SIZE];
+	size_t len;
+
+	if (w->has_u)
+		(void)snprintf(name, sizeof(name), "%s", v->u);
+	else
+		(void)snprintf(name, sizeof(name), "%s%s%s", v->n,
+		    w->has_d ? "@" : "", v->d);
+	len = strlen(name);
+	if (!canonical(w, name, user) || strncmp(user, name, len) != 0)
+		return;
+	if (user[len] == '\0' ||
+	    (user[len] == '@' && !w->has_u && !w->has_d))
+		tell(w, user, true);
+}
+
+static void walk_template(struct walk *w, int dirfd, const char *template,
+    const struct values *v);
+
+/* One component with variables: every name that fits it. */
+static void
+walk_names(struct walk *w, int dirfd, const char *template,
+    const struct values *v)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd != -1 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (d == NULL) {
+		walk_failed(w, "a directory of the template at ", template);
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	while (!w->stop && (errno = 0, entry = readdir(d)) != NULL) {
+		const char *rest = template;
+		struct values more = *v;
+
+		if (entry->d_name[0] == '.' ||
+		    !match(&rest, entry->d_name, &more))
+			continue;
+		if (!has_variable(rest)) {
+			tell_values(w, &more);
+			continue;
+		}
+		fd = openat(dirfd, entry->d_name, O_PATH | O_DIRECTORY |
+		    O_CLOEXEC);
+		if (fd == -1)
+			continue;
+		walk_template(w, fd, rest, &more);
+		close(fd);
+	}
+	if (!w->stop && errno != 0)
+		walk_failed(w, "a directory of the template at ", template);
+	closedir(d);
+}
+
+/*
+ * The component at template, as it is; *rest_r: what follows it.  false: it has
+ * variables, or is longer than a name can be.
+ */
+static bool
+plain_name(const char *template, char name[PK_PATH_SIZE],
+    const char **rest_r)
+{
+	size_t len = 0;
+
+	for (; *template != '\0' && *template != '/'; template++) {
+		if (variable_at(template) != '\0' || len == PK_PATH_SIZE - 1)
+			return false;
+		template += template[0] == '%' && template[1] == '%';
+		name[len++] = *template;
+	}
+	name[len] = '\0';
+	*rest_r = template;
+	return true;
+}
+
+/* From the directory dirfd on; template is what follows, "/" and all. */
+static void
+walk_template(struct walk *w, int dirfd, const char *template,
+    const struct values *v)
+{
+	char name[PK_PATH_SIZE];
+	const char *rest;
+	int fd;
+
+	while (*template == '/')
+		template++;
+	if (!plain_name(template, name, &rest)) {
+		walk_names(w, dirfd, template, v);
+		return;
+	}
+	fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1) {
+		/* Nobody had mail yet. */
+		if (errno != ENOENT)
+			walk_failed(w, "", name);
+		return;
+	}
+	walk_template(w, fd, rest, v);
+	close(fd);
+}
+
+/* The Maildir's template with home's in the place of "%h", or NULL. */
+static char *
+whole_template(const struct pk_settings *s)
+{
+	size_t room = strlen(s->maildir) + 1, len = 0;
+	const char *p;
+	char *out;
+
+	for (p = s->maildir; *p != '\0'; p++)
+		room += p[0] == '%' && p[1] == 'h' ? strlen(s->home) : 0;
+	out = malloc(room);
+	for (p = s->maildir; out != NULL && *p != '\0'; p++) {
+		if (p[0] == '%' && p[1] == 'h') {
+			memcpy(out + len, s->home, strlen(s->home));
+			len += strlen(s->home);
+			p++;
+			continue;
+		}
+		out[len++] = *p;
+		if (p[0] == '%' && p[1] != '\0')
+			out[len++] = *++p;
+	}
+	if (out != NULL)
+		out[len] = '\0';
+	return out;
+}
+
+static void
+note_variables(struct walk *w, const char *template)
+{
+	for (; *template != '\0'; template++) {
+		char variable = variable_at(template);
+
+		w->has_u = w->has_u || variable == 'u';
+		w->has_n = w->has_n || variable == 'n';
+		w->has_d = w->has_d || variable == 'd';
+		template += template[0] == '%' && template[1] != '\0';
+	}
+}
+
+static void
+each_directory(struct walk *w)
+{
+	char *template = whole_template(w->source->settings);
+	struct values none;
+	int fd;
+
+	if (template == NULL) {
+		walk_failed(w, "template", "");
+		return;
+	}
+	memset(&none, 0, sizeof(none));
+	note_variables(w, template);
+	fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!w->has_u && !w->has_n) {
+		fprintf(w->errors, "maildir = %s: without %%u and %%n it does "
+		    "not tell who the users are: name them\n", template);
+		w->failed = true;
+	} else if (fd == -1) {
+		walk_failed(w, "/", "");
+	} else {
+		walk_template(w, fd, template, &none);
+	}
+	if (fd != -1)
+		close(fd);
+	free(template);
+}
+
+bool
+pk_users_each(const struct pk_users_source *src, pk_users_seen *seen,
+    void *arg, FILE *errors)
+{
+	struct walk w = { .source = src, .seen = seen, .arg = arg,
+	    .errors = errors };
+
+	if (src->settings->users == PK_USERS_SYSTEM)
+		each_system(&w);
+	else if (src->settings->users_file != NULL)
+		each_entry(&w);
+	else
+		each_directory(&w);
+	return !w.failed;
+}

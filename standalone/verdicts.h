@@ -1,0 +1,88 @@
+/*
+ * What becomes of every message of a maildrop at a QUIT, in a sweep, or in the
+ * Retained place: decided, recorded, carried out and recorded again, in this
+ * order.  The session and the sweep share it.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_VERDICTS_H
+#define PK_VERDICTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/decide.h"
+#include "engine/wire.h"
+
+/* Would-dispose records that one look at a maildrop writes at most. */
+#define PK_VERDICTS_WOULD_MAX 100
+
+struct pk_fate {
+	uint8_t reason, cause;		/* enum pk_reason */
+	uint8_t would, would_reason;
+	bool dele;			/* the client marked it */
+};
+
+struct pk_verdicts {
+	struct pk_maildrop *md;
+	enum pk_occasion occasion;
+	struct pk_user_policy up;
+	uint64_t serial;		/* of the policy's state */
+	int64_t now;			/* when it was decided */
+	uint32_t count;
+	uint8_t *plan;			/* an enum pk_verdict for each message */
+	uint8_t *outcome;		/* an enum pk_outcome, after _carry_out() */
+	struct pk_fate *fate;
+	uint32_t todo;			/* messages that the plan does not keep */
+	uint32_t by_policy;		/* those of them to be disposed of by policy */
+	uint32_t would;			/* messages whose would differs */
+};
+
+/*
+ * Decide for each message of md.  events: what the session did with each
+ * (PK_EVENT_*), or NULL.  up and serial are copied.  May be called again, with
+ * another policy.  PK_ERR_NOMEM: nothing is decided.
+ */
+enum pk_err pk_verdicts_decide(struct pk_verdicts *v, struct pk_maildrop *md,
+    enum pk_occasion occasion, const uint8_t *events,
+    const struct pk_user_policy *up, uint64_t serial, int64_t now)
+    PK_WARN_UNUSED;
+
+void pk_verdicts_deinit(struct pk_verdicts *v);
+
+/* Nothing by policy: only what the client marked stays in the plan. */
+void pk_verdicts_only_dele(struct pk_verdicts *v);
+
+/* Message msgno stays as well. */
+void pk_verdicts_keep(struct pk_verdicts *v, uint32_t msgno);
+
+/* Nothing at all.  Returns how many messages the client had marked. */
+uint32_t pk_verdicts_keep_all(struct pk_verdicts *v);
+
+/*
+ * Fill a RECORDS packet, whose context was put, with intents from message
+ * *msgno on; *msgno is where the next packet goes on.  false: there was none
+ * any more, and the packet is not to be sent.
+ */
+bool pk_verdicts_put_intents(const struct pk_verdicts *v, struct pk_wire *w,
+    uint32_t *msgno) PK_WARN_UNUSED;
+
+/* The same with what became of them (or, not carried out, closed-unknown). */
+bool pk_verdicts_put_outcomes(const struct pk_verdicts *v, struct pk_wire *w,
+    uint32_t *msgno) PK_WARN_UNUSED;
+
+/* The same with would-dispose, PK_VERDICTS_WOULD_MAX at most in all. */
+bool pk_verdicts_put_would(const struct pk_verdicts *v, struct pk_wire *w,
+    uint32_t *msgno, uint32_t *said) PK_WARN_UNUSED;
+
+/* Carry the plan out. */
+void pk_verdicts_carry_out(struct pk_verdicts *v);
+
+/* Messages that the client marked and that are still there. */
+uint32_t pk_verdicts_left(const struct pk_verdicts *v);
+
+/* An item of event about message msgno, with its unique-id and size. */
+void pk_verdicts_item(const struct pk_maildrop *md, uint32_t msgno,
+    enum pk_audit_event event, struct pk_audit_item *item_r);
+
+#endif
