@@ -372,7 +372,7 @@ parse_args(const struct subcommand *sub, int argc, char **argv,
 	args->key = PK_SECRETS_KEY;
 	args->length = GENERATED_LENGTH;
 	opterr = 0;
-	optind = 1;
+	optind = 0;		/* begin anew (glibc) */
 	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) !=
 	    -1)
 		if (!take_option(option, optarg, sub->options, args)) {

@@ -6,11 +6,77 @@
 #ifndef PK_TOOL_H
 #define PK_TOOL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "standalone/policy_ask.h"
+#include "standalone/users.h"
+
 /* Exit statuses of every command. */
 enum pk_exit {
 	PK_EXIT_OK = 0,
 	PK_EXIT_FAILED = 1,	/* no such user, or something went wrong */
 	PK_EXIT_USAGE = 2,
+	PK_EXIT_SKIPPED = 3,	/* sweep: some mailboxes were left out */
 };
+
+/* What precedes the command, and what is read by it. */
+struct pk_tool {
+	const char *file;	/* popkeepd.conf */
+	bool file_given;
+	struct pk_settings *settings;	/* after pk_tool_read() */
+	struct pk_users_source *users;	/* the same */
+};
+
+/* Read popkeepd.conf and the users.  false: the errors were printed. */
+bool pk_tool_read(struct pk_tool *t) __attribute__((__warn_unused_result__));
+void pk_tool_deinit(struct pk_tool *t);
+
+/* A connection to policyd; NULL: a line was printed. */
+struct pk_policy_ask *pk_tool_ask(const struct pk_tool *t)
+    __attribute__((__warn_unused_result__));
+
+/* Where the mail of name is, as typed.  false: a line was printed. */
+bool pk_tool_account(const struct pk_tool *t, const char *name,
+    struct pk_account *account_r) __attribute__((__warn_unused_result__));
+
+/*
+ * What policyd says of the account's user.  false: it is away, or cannot tell
+ * (no such rule, no groups yet), and a line was printed.
+ */
+bool pk_tool_policy_of(struct pk_policy_ask *ask,
+    const struct pk_account *account, struct pk_wire_user_is *answer_r)
+    __attribute__((__warn_unused_result__));
+
+/*
+ * Who does this, for the audit log: "by NAME (uid N)", by the login uid where
+ * there is one, and why, if why is not NULL.
+ */
+void pk_tool_who(const char *why, char out[PK_WIRE_TEXT + 1]);
+
+/* RELOAD or ACCEPT.  false: it was refused, and a line was printed. */
+bool pk_tool_reload(struct pk_policy_ask *ask, enum pk_wire_type type,
+    const char *why) __attribute__((__warn_unused_result__));
+
+/* RFC 3339 UTC; "" where there is no such time (0, PK_NEVER).  Returns out. */
+#define PK_TOOL_TIME_SIZE 21
+const char *pk_tool_time(int64_t time, char out[PK_TOOL_TIME_SIZE]);
+
+/* The first 10 octets of that, the day. */
+#define PK_TOOL_DAY_LEN 10
+
+/*
+ * The pattern that user matches, or NULL; "*" if there are none.  Asks the name
+ * service about groups.
+ */
+const char *pk_tool_match(const struct pk_patterns *patterns,
+    const char *user);
+
+/*
+ * The end of a command: flush standard output.  Returns status, or
+ * PK_EXIT_FAILED where that failed, with a line, unless nobody reads it.
+ */
+int pk_tool_finish(int status);
 
 #endif

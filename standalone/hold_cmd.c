@@ -1,0 +1,528 @@
+/*
+ * popkeep hold: holds as files of policy.d, one each.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "engine/policy_file.h"
+#include "standalone/hold_cmd.h"
+#include "standalone/hold_file.h"
+#include "standalone/policy_load.h"
+#include "standalone/sweep_cmd.h"
+#include "standalone/tool_rows.h"
+
+#define SECONDS_PER_DAY 86400
+
+struct args {
+	const char *name;		/* NULL: not given */
+	char **users;			/* patterns */
+	size_t count;
+	const char *until, *note;	/* NULL: none */
+	bool sweep, json;
+};
+
+/* Options that only some subcommands have. */
+enum {
+	OPTION_USER = 1 << 0,
+	OPTION_UNTIL = 1 << 1,
+	OPTION_NOTE = 1 << 2,
+	OPTION_SWEEP = 1 << 3,
+	OPTION_JSON = 1 << 4,
+};
+
+struct subcommand {
+	const char *name;
+	bool named;			/* takes NAME */
+	int options;
+	int (*run)(struct pk_tool *t, const struct args *args);
+};
+
+/* ---- the text of a hold ------------------------------------------------ */
+
+/* In single quotes, where nothing but these two is special. */
+static void
+put_quoted(FILE *f, const char *text)
+{
+	fputc('\'', f);
+	for (; *text != '\0'; text++) {
+		if (*text == '\'' || *text == '\\')
+			fputc('\\', f);
+		fputc(*text, f);
+	}
+	fputc('\'', f);
+}
+
+/* NULL: out of memory. */
+static char *
+make_text(const struct args *args)
+{
+	char *text = NULL;
+	size_t size = 0, i;
+	FILE *f = open_memstream(&text, &size);
+
+	if (f == NULL)
+		return NULL;
+	fprintf(f, "# Made by \"popkeep hold add\"; \"popkeep hold release "
+	    "%s\" removes it.\nhold \"%s\" {\n    users = {", args->name,
+	    args->name);
+	for (i = 0; i < args->count; i++) {
+		fputs(i > 0 ? ", " : " ", f);
+		put_quoted(f, args->users[i]);
+	}
+	fputs(" }\n", f);
+	if (args->until != NULL) {
+		fputs("    until = ", f);
+		put_quoted(f, args->until);
+		fputc('\n', f);
+	}
+	if (args->note != NULL) {
+		fputs("    note = ", f);
+		put_quoted(f, args->note);
+		fputc('\n', f);
+	}
+	fputs("}\n", f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static const struct pk_hold *
+find_hold(const struct pk_policy *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < p->holds; i++)
+		if (strcmp(p->hold[i].name, name) == 0)
+			return &p->hold[i];
+	return NULL;
+}
+
+/* Have policyd read what is in the files now. */
+static bool
+reload(const struct pk_tool *t, const char *why)
+{
+	struct pk_policy_ask *ask = pk_tool_ask(t);
+	bool ok = ask != NULL && pk_tool_reload(ask, PK_WIRE_RELOAD, why);
+
+	pk_policy_ask_close(&ask);
+	return ok;
+}
+
+/* ---- add --------------------------------------------------------------- */
+
+/* It is what was asked for, however the file was read. */
+static bool
+is_as_asked(const struct pk_policy *p, const struct args *args)
+{
+	const struct pk_hold *hold = find_hold(p, args->name);
+	size_t i;
+
+	if (hold == NULL || hold->users.count != args->count)
+		return false;
+	for (i = 0; i < args->count; i++)
+		if (strcmp(hold->users.text[i], args->users[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool
+add_file(const struct pk_hold_file *h, const struct args *args)
+{
+	char *text = make_text(args);
+	struct pk_policy *p = NULL;
+	bool ok = false;
+
+	if (pk_hold_file_exists(h))
+		fprintf(stderr, "popkeep: hold %s: " PK_POLICY_D "/%s exists "
+		    "already: release it first\n", args->name, h->name);
+	else if (text == NULL)
+		fprintf(stderr, "popkeep: hold %s: out of memory\n",
+		    args->name);
+	else if ((p = pk_hold_file_try(h, PK_HOLD_FILE_WITH, text)) == NULL)
+		fprintf(stderr, "popkeep: hold %s: not added: nothing was "
+		    "changed\n", args->name);
+	else if (!is_as_asked(p, args))
+		fprintf(stderr, "popkeep: hold %s: not added: a policy file "
+		    "would not say what was asked for\n", args->name);
+	else if (find_hold(p, args->name)->until <= time(NULL))
+		fprintf(stderr, "popkeep: hold %s: not added: --until %s: this "
+		    "day has passed: nothing would be held\n", args->name,
+		    args->until);
+	else
+		ok = pk_hold_file_make(h, text);
+	pk_policy_free(&p);
+	free(text);
+	return ok;
+}
+
+static int
+run_add(struct pk_tool *t, const struct args *args)
+{
+	struct pk_hold_file h;
+	bool ok;
+
+	if (!pk_hold_file_open(&h, t->settings->policy, args->name))
+		return PK_EXIT_FAILED;
+	ok = add_file(&h, args);
+	if (ok && !reload(t, NULL)) {
+		fprintf(stderr, "popkeep: hold %s: it is in " PK_POLICY_D
+		    "/%s, but not in force yet: \"popkeep policy reload\"\n",
+		    args->name, h.name);
+		ok = false;
+	} else if (ok) {
+		printf("hold %s is in force\n", args->name);
+	}
+	pk_hold_file_close(&h);
+	return ok ? PK_EXIT_OK : PK_EXIT_FAILED;
+}
+
+/* ---- release ----------------------------------------------------------- */
+
+static size_t
+count_in(const struct pk_policy *p, const char *file)
+{
+	size_t i, k, n = 0;
+
+	for (i = 0; i < p->retentions; i++)
+		n += strcmp(p->retention[i].place.file, file) == 0;
+	for (i = 0; i < p->holds; i++)
+		n += strcmp(p->hold[i].place.file, file) == 0;
+	for (k = 0; k < PK_KINDS; k++)
+		for (i = 0; i < p->login[k].count; i++)
+			n += strcmp(p->login[k].rule[i].place.file,
+			    file) == 0;
+	return n;
+}
+
+/* Is there nothing in the file but the hold? */
+static bool
+is_alone(const struct pk_policy *p, const struct pk_policy *without,
+    const struct pk_hold *hold)
+{
+	return count_in(p, hold->place.file) == 1 &&
+	    p->dry_run == without->dry_run && p->audit == without->audit &&
+	    p->minimum_secret == without->minimum_secret &&
+	    p->exclusive == without->exclusive &&
+	    p->login[PK_KIND_APOP].count ==
+	    without->login[PK_KIND_APOP].count &&
+	    p->login[PK_KIND_PASSWORD].count ==
+	    without->login[PK_KIND_PASSWORD].count;
+}
+
+/* Is it in the file that "hold add" makes? */
+static bool
+is_ours(const struct pk_hold_file *h, const struct pk_hold *hold)
+{
+	const char *slash = strrchr(hold->place.file, '/');
+
+	return slash != NULL && strcmp(slash + 1, h->name) == 0;
+}
+
+static bool
+release_file(const struct pk_hold_file *h, const struct pk_policy *p,
+    const struct pk_hold *hold)
+{
+	struct pk_policy *without;
+	bool ok = false;
+
+	if (!is_ours(h, hold)) {
+		fprintf(stderr, "popkeep: hold %s: it is at %s:%d: edit that "
+		    "by hand, then \"popkeep policy reload\"\n", hold->name,
+		    hold->place.file, hold->place.line);
+		return false;
+	}
+	without = pk_hold_file_try(h, PK_HOLD_FILE_WITHOUT, NULL);
+	if (without == NULL)
+		fprintf(stderr, "popkeep: hold %s: not released: nothing was "
+		    "changed\n", hold->name);
+	else if (!is_alone(p, without, hold))
+		fprintf(stderr, "popkeep: hold %s: %s:%d: there is more in "
+		    "this file: edit it by hand, then \"popkeep policy "
+		    "reload\"\n", hold->name, hold->place.file,
+		    hold->place.line);
+	else
+		ok = pk_hold_file_remove(h);
+	pk_policy_free(&without);
+	return ok;
+}
+
+/* What is due now: at once if that was asked for. */
+static int
+after_release(struct pk_tool *t, const struct args *args,
+    const struct pk_hold *hold)
+{
+	if (!reload(t, args->note)) {
+		fprintf(stderr, "popkeep: hold %s: its file is gone, but it is "
+		    "in force still: \"popkeep policy reload\"\n",
+		    hold->name);
+		return PK_EXIT_FAILED;
+	}
+	printf("hold %s is released\n", hold->name);
+	if (args->sweep)
+		return pk_sweep_matching(t, &hold->users);
+	printf("what nothing else forbids is purged by the next \"popkeep "
+	    "sweep\"\n");
+	return PK_EXIT_OK;
+}
+
+static int
+run_release(struct pk_tool *t, const struct args *args)
+{
+	int status = PK_EXIT_FAILED;
+	const struct pk_hold *hold;
+	struct pk_hold_file h;
+	struct pk_policy *p;
+
+	if (!pk_hold_file_open(&h, t->settings->policy, args->name))
+		return PK_EXIT_FAILED;
+	p = pk_hold_file_try(&h, PK_HOLD_FILE_AS_IS, NULL);
+	hold = p != NULL ? find_hold(p, args->name) : NULL;
+	if (p == NULL)
+		fprintf(stderr, "popkeep: hold %s: the policy must be fine "
+		    "before: nothing was changed\n", args->name);
+	else if (hold == NULL)
+		fprintf(stderr, "popkeep: hold %s: there is no such hold\n",
+		    args->name);
+	else if (release_file(&h, p, hold)) {
+		/* Others need not wait for a sweep. */
+		pk_hold_file_close(&h);
+		status = after_release(t, args, hold);
+	}
+	pk_policy_free(&p);
+	pk_hold_file_close(&h);
+	return status;
+}
+
+/* ---- list -------------------------------------------------------------- */
+
+/* The last day on which it holds. */
+static int64_t
+last_day(const struct pk_hold *h)
+{
+	return h->until == PK_NEVER ? PK_NEVER : h->until - SECONDS_PER_DAY;
+}
+
+static const char *
+day_text(int64_t day, char out[PK_TOOL_TIME_SIZE])
+{
+	(void)pk_tool_time(day, out);
+	if (out[0] != '\0')
+		out[PK_TOOL_DAY_LEN] = '\0';
+	return out;
+}
+
+static void
+list_json(const struct pk_hold *h, bool first)
+{
+	char day[PK_TOOL_TIME_SIZE];
+	json_t *users = json_array(), *o;
+	size_t i;
+
+	for (i = 0; i < h->users.count; i++)
+		(void)json_array_append_new(users,
+		    pk_tool_json_text(h->users.text[i]));
+	o = json_pack("{s:s, s:o, s:o, s:b, s:o, s:s, s:i}", "name", h->name,
+	    "users", users, "until", pk_tool_json_text(day_text(last_day(h),
+	    day)), "over", h->until <= time(NULL),
+	    "note", pk_tool_json_text(h->note),
+	    "file", h->place.file, "line", h->place.line);
+	fputs(first ? "\n" : ",\n", stdout);
+	if (o != NULL)
+		(void)json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(o);
+}
+
+static void
+list_text(const struct pk_hold *h)
+{
+	char day[PK_TOOL_TIME_SIZE];
+	size_t i;
+
+	printf("%s: users", h->name);
+	for (i = 0; i < h->users.count; i++)
+		printf(" %s", h->users.text[i]);
+	if (h->users.count == 0)
+		printf(" *");
+	if (h->until != PK_NEVER)
+		printf("; until %s%s", day_text(last_day(h), day),
+		    h->until <= time(NULL) ? " (over)" : "");
+	if (h->note != NULL)
+		printf("; %s", h->note);
+	printf("  (%s:%d)\n", h->place.file, h->place.line);
+}
+
+static void
+say(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", line);
+}
+
+static void
+say_nothing(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+static int
+run_list(struct pk_tool *t, const struct args *args)
+{
+	struct pk_policy *p = pk_policy_load(-1, t->settings->policy,
+	    time(NULL), say, say_nothing, NULL);
+	size_t i;
+
+	if (p == NULL)
+		return PK_EXIT_FAILED;
+	if (args->json)
+		putchar('[');
+	for (i = 0; i < p->holds; i++) {
+		if (args->json)
+			list_json(&p->hold[i], i == 0);
+		else
+			list_text(&p->hold[i]);
+	}
+	if (args->json)
+		puts("]");
+	pk_policy_free(&p);
+	return PK_EXIT_OK;
+}
+
+/* ---- the command ------------------------------------------------------- */
+
+static const struct subcommand subcommands[] = {
+	{ "add", true, OPTION_USER | OPTION_UNTIL | OPTION_NOTE, run_add },
+	{ "release", true, OPTION_NOTE | OPTION_SWEEP, run_release },
+	{ "list", false, OPTION_JSON, run_list },
+};
+
+static int
+usage(FILE *to, int status)
+{
+	fputs("usage: popkeep [-f popkeepd.conf] hold add NAME --user "
+	    "PATTERN...\n           [--until YYYY-MM-DD] [--note TEXT]\n"
+	    "       popkeep [-f popkeepd.conf] hold release NAME [--note WHY] "
+	    "[--sweep]\n"
+	    "       popkeep [-f popkeepd.conf] hold list [--json]\n", to);
+	return status;
+}
+
+/* false: not an option of this subcommand. */
+static bool
+take_option(int option, int allowed, struct args *args)
+{
+	switch (option) {
+	case 'u':
+		args->users[args->count++] = optarg;
+		return (allowed & OPTION_USER) != 0;
+	case 'U':
+		args->until = optarg;
+		return (allowed & OPTION_UNTIL) != 0;
+	case 'n':
+		args->note = optarg;
+		return (allowed & OPTION_NOTE) != 0;
+	case 's':
+		args->sweep = true;
+		return (allowed & OPTION_SWEEP) != 0;
+	case 'j':
+		args->json = true;
+		return (allowed & OPTION_JSON) != 0;
+	default:
+		return false;
+	}
+}
+
+/*
+ * NAME first, and after "--user" any number of patterns: operands that follow
+ * it are such, too ("-" makes getopt tell them in their order).
+ */
+static bool
+parse_args(const struct subcommand *sub, int argc, char **argv,
+    struct args *args)
+{
+	static const struct option options[] = {
+		{ "user", required_argument, NULL, 'u' },
+		{ "until", required_argument, NULL, 'U' },
+		{ "note", required_argument, NULL, 'n' },
+		{ "sweep", no_argument, NULL, 's' },
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 }
+	};
+	bool in_users = false;
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "-u:", options, NULL)) !=
+	    -1) {
+		if (option != 1 && !take_option(option, sub->options, args))
+			return false;
+		if (option == 1 && in_users)
+			args->users[args->count++] = optarg;
+		else if (option == 1 && sub->named && args->name == NULL)
+			args->name = optarg;
+		else if (option == 1)
+			return false;
+		in_users = option == 'u' || (option == 1 && in_users);
+	}
+	return optind == argc && (args->name != NULL) == sub->named &&
+	    ((sub->options & OPTION_USER) == 0 || args->count > 0);
+}
+
+/* What can be said before any file is read. */
+static bool
+is_sound(const struct args *args)
+{
+	int64_t day;
+
+	if (args->name != NULL && !pk_policy_name_is_valid(args->name)) {
+		fprintf(stderr, "popkeep: hold: NAME: " PK_POLICY_NAME_EXPECTED
+		    "\n");
+		return false;
+	}
+	if (args->until != NULL && !pk_date_parse(args->until, &day)) {
+		fprintf(stderr, "popkeep: hold %s: --until: expected a day "
+		    "like 2026-12-31\n", args->name);
+		return false;
+	}
+	return true;
+}
+
+static int
+run(const struct subcommand *sub, struct pk_tool *t, int argc, char **argv)
+{
+	struct args args = { .users = calloc((size_t)argc + 1,
+	    sizeof(char *)) };
+	int status = PK_EXIT_USAGE;
+
+	if (args.users == NULL || !parse_args(sub, argc, argv, &args))
+		(void)usage(stderr, PK_EXIT_USAGE);
+	else if (is_sound(&args))
+		status = pk_tool_read(t) ? pk_tool_finish(sub->run(t, &args)) :
+		    PK_EXIT_FAILED;
+	free(args.users);
+	return status;
+}
+
+int
+pk_hold_command(struct pk_tool *t, int argc, char **argv)
+{
+	size_t i;
+
+	for (i = 0; argc > 1 && i < sizeof(subcommands) /
+	    sizeof(subcommands[0]); i++)
+		if (strcmp(argv[1], subcommands[i].name) == 0)
+			return run(&subcommands[i], t, argc - 1, argv + 1);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		return usage(stdout, PK_EXIT_OK);
+	return usage(stderr, PK_EXIT_USAGE);
+}

@@ -1,0 +1,218 @@
+/*
+ * What the commands of the tool have in common: see tool.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/username.h"
+#include "standalone/secret_import.h"
+#include "standalone/tool.h"
+
+/* ---- the configuration ------------------------------------------------- */
+
+bool
+pk_tool_read(struct pk_tool *t)
+{
+	t->settings = pk_settings_read(t->file, stderr);
+	if (t->settings != NULL)
+		t->users = pk_users_open(t->settings, stderr);
+	return t->users != NULL;
+}
+
+void
+pk_tool_deinit(struct pk_tool *t)
+{
+	pk_users_close(&t->users);
+	pk_settings_free(&t->settings);
+}
+
+struct pk_policy_ask *
+pk_tool_ask(const struct pk_tool *t)
+{
+	return pk_policy_ask_open(t->settings->policy_socket, stderr);
+}
+
+bool
+pk_tool_account(const struct pk_tool *t, const char *name,
+    struct pk_account *account_r)
+{
+	struct pk_span span = { (const uint8_t *)name, strlen(name) };
+	char user[PK_USERNAME_SIZE];
+	enum pk_users_found found;
+	enum pk_err err;
+
+	err = pk_username_canonical(&t->settings->names, span, user);
+	if (err != PK_OK) {
+		fprintf(stderr, "popkeep: USER: %s\n",
+		    pk_username_fault(err));
+		return false;
+	}
+	found = pk_users_find(t->users, user, account_r);
+	if (found != PK_USERS_FOUND)
+		fprintf(stderr, "popkeep: user %s: %s\n", user,
+		    pk_users_found_name(found));
+	return found == PK_USERS_FOUND;
+}
+
+/* ---- policyd ----------------------------------------------------------- */
+
+bool
+pk_tool_policy_of(struct pk_policy_ask *ask, const struct pk_account *account,
+    struct pk_wire_user_is *answer_r)
+{
+	if (!pk_policy_ask_user(ask, account->user, account->rule,
+	    answer_r)) {
+		fprintf(stderr, "popkeep: user %s: %s\n", account->user,
+		    ask->why);
+		return false;
+	}
+	switch (answer_r->result) {
+	case PK_WIRE_OK:
+		return true;
+	case PK_WIRE_UNKNOWN_RULE:
+		fprintf(stderr, "popkeep: user %s: the users file names the "
+		    "rule \"%s\", which does not exist: logins are refused\n",
+		    account->user, account->rule);
+		return false;
+	case PK_WIRE_NOT_YET:
+		fprintf(stderr, "popkeep: user %s: the rule depends on a group "
+		    "that popkeep-policyd does not know yet\n", account->user);
+		return false;
+	case PK_WIRE_STALE:
+	case PK_WIRE_BRAKED:
+	case PK_WIRE_FAILED:
+	case PK_WIRE_DENIED:
+	case PK_WIRE_ERROR:
+		break;
+	}
+	fprintf(stderr, "popkeep: user %s: popkeep-policyd says: %s\n",
+	    account->user, pk_wire_result_name(answer_r->result));
+	return false;
+}
+
+/* The uid that logged in, whatever it has become since; else our own. */
+static uid_t
+login_uid(void)
+{
+	unsigned long value = (unsigned long)(uid_t)-1;
+	FILE *f = fopen("/proc/self/loginuid", "re");
+
+	if (f != NULL) {
+		if (fscanf(f, "%10lu", &value) != 1)
+			value = (unsigned long)(uid_t)-1;
+		fclose(f);
+	}
+	return value < (uid_t)-1 ? (uid_t)value : getuid();
+}
+
+void
+pk_tool_who(const char *why, char out[PK_WIRE_TEXT + 1])
+{
+	const char *sudo = getenv("SUDO_USER");
+	uid_t uid = login_uid();
+	struct passwd *pw = getpwuid(uid);
+
+	(void)snprintf(out, PK_WIRE_TEXT + 1, "by %s (uid %u%s%.64s)%s%s",
+	    pw != NULL ? pw->pw_name : "?", uid, sudo != NULL ? ", sudo " :
+	    "", sudo != NULL ? sudo : "", why != NULL ? ": " : "",
+	    why != NULL ? why : "");
+}
+
+bool
+pk_tool_reload(struct pk_policy_ask *ask, enum pk_wire_type type,
+    const char *why)
+{
+	char who[PK_WIRE_TEXT + 1];
+	struct pk_wire_done d;
+
+	pk_tool_who(why, who);
+	if (!pk_policy_ask_done(ask, type, who, &d)) {
+		fprintf(stderr, "popkeep: %s\n", ask->why);
+		return false;
+	}
+	if (d.result != PK_WIRE_OK) {
+		fprintf(stderr, "popkeep: popkeep-policyd refused it: %s\n",
+		    d.text[0] != '\0' ? d.text :
+		    pk_wire_result_name(d.result));
+		return false;
+	}
+	if (d.text[0] != '\0')
+		fprintf(stderr, "popkeep: %s\n", d.text);
+	return true;
+}
+
+/* ---- texts ------------------------------------------------------------- */
+
+const char *
+pk_tool_time(int64_t time, char out[PK_TOOL_TIME_SIZE])
+{
+	time_t t = (time_t)time;
+	struct tm tm;
+
+	out[0] = '\0';
+	if (time > 0 && time < PK_NEVER && gmtime_r(&t, &tm) != NULL &&
+	    tm.tm_year < 8100)
+		(void)strftime(out, PK_TOOL_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ",
+		    &tm);
+	return out;
+}
+
+static bool
+is_member(const char *group, const char *user)
+{
+	struct group *gr = getgrnam(group);
+	struct passwd *pw;
+	char **member;
+	gid_t gid;
+
+	if (gr == NULL)
+		return false;
+	for (member = gr->gr_mem; *member != NULL; member++)
+		if (strcmp(*member, user) == 0)
+			return true;
+	gid = gr->gr_gid;
+	pw = getpwnam(user);
+	return pw != NULL && pw->pw_gid == gid;
+}
+
+const char *
+pk_tool_match(const struct pk_patterns *patterns, const char *user)
+{
+	size_t i;
+
+	if (patterns->count == 0)
+		return "*";
+	for (i = 0; i < patterns->count; i++) {
+		const char *text = patterns->text[i];
+
+		if (text[0] == '@' ? is_member(text + 1, user) :
+		    fnmatch(text, user, FNM_NOESCAPE) == 0)
+			return text;
+	}
+	return NULL;
+}
+
+int
+pk_tool_finish(int status)
+{
+	errno = 0;
+	if (fflush(stdout) != EOF && !ferror(stdout))
+		return status;
+	if (errno == EPIPE)
+		return status;
+	fprintf(stderr, "popkeep: standard output: %s\n", errno != 0 ?
+	    strerror(errno) : "it could not be written");
+	return PK_EXIT_FAILED;
+}

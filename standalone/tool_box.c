@@ -1,0 +1,519 @@
+/*
+ * A mailbox in the hands of the tool: see tool_box.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "standalone/intent.h"
+#include "standalone/tool_box.h"
+
+/* How often a plan is made anew because the policy changed meanwhile. */
+#define TRIES 3
+
+void
+pk_tool_box_init(struct pk_tool_box *b, const struct pk_settings *settings,
+    const struct pk_account *account, struct pk_policy_ask *ask,
+    const char *session)
+{
+	memset(b, 0, sizeof(*b));
+	b->settings = settings;
+	b->account = account;
+	b->ask = ask;
+	(void)snprintf(b->context.user, sizeof(b->context.user), "%s",
+	    account->user);
+	(void)snprintf(b->context.session, sizeof(b->context.session), "%s",
+	    session);
+}
+
+void
+pk_tool_box_deinit(struct pk_tool_box *b)
+{
+	pk_maildir_close(&b->retained);
+	pk_maildir_close(&b->md);
+}
+
+/* ---- policyd ----------------------------------------------------------- */
+
+static enum pk_tool_box_end
+fail(struct pk_tool_box *b, const char *why)
+{
+	if (why != b->why)
+		(void)snprintf(b->why, sizeof(b->why), "%s", why);
+	return PK_TOOL_BOX_FAILED;
+}
+
+void
+pk_tool_box_take(struct pk_tool_box *b, const struct pk_wire_user_is *a)
+{
+	b->up = a->policy;
+	b->serial = a->serial;
+	b->unfinished = a->unfinished;
+	(void)snprintf(b->context.rule, sizeof(b->context.rule), "%s",
+	    a->policy.has_rule ? a->policy.rule.name : "");
+}
+
+enum pk_tool_box_end
+pk_tool_box_ask(struct pk_tool_box *b)
+{
+	struct pk_wire_user_is a;
+
+	if (!pk_policy_ask_user(b->ask, b->account->user, b->account->rule,
+	    &a))
+		return fail(b, b->ask->why);
+	if (a.result == PK_WIRE_UNKNOWN_RULE)
+		return fail(b, "the users file names a rule that does not "
+		    "exist");
+	if (a.result == PK_WIRE_NOT_YET)
+		return fail(b, "the rule depends on a group that "
+		    "popkeep-policyd does not know yet");
+	if (a.result != PK_WIRE_OK)
+		return fail(b, pk_wire_result_name(a.result));
+	pk_tool_box_take(b, &a);
+	return PK_TOOL_BOX_OK;
+}
+
+/* ---- opening ----------------------------------------------------------- */
+
+static bool
+is_there(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+bool
+pk_tool_box_has_retained(const struct pk_tool_box *b)
+{
+	return is_there(b->account->retained);
+}
+
+static enum pk_tool_box_end
+open_maildir(struct pk_tool_box *b, const char *path, const char *retained,
+    struct pk_maildrop **md_r)
+{
+	struct pk_maildir_settings set = { .nfs = b->settings->nfs,
+	    .retained = retained };
+
+	b->why[0] = '\0';
+	if (!is_there(path))
+		return PK_TOOL_BOX_ABSENT;
+	switch (pk_maildir_open(path, &set, md_r, b->why)) {
+	case PK_MAILDIR_OK:
+		return PK_TOOL_BOX_OK;
+	case PK_MAILDIR_IN_USE:
+		return PK_TOOL_BOX_BUSY;
+	case PK_MAILDIR_TEMPORARY:
+	case PK_MAILDIR_PERMANENT:
+	case PK_MAILDIR_SCAN:
+		break;
+	}
+	return PK_TOOL_BOX_FAILED;
+}
+
+enum pk_tool_box_end
+pk_tool_box_open(struct pk_tool_box *b)
+{
+	return open_maildir(b, b->account->maildir, b->account->retained,
+	    &b->md);
+}
+
+enum pk_tool_box_end
+pk_tool_box_open_retained(struct pk_tool_box *b)
+{
+	return open_maildir(b, b->account->retained, NULL, &b->retained);
+}
+
+/* ---- records ----------------------------------------------------------- */
+
+static void
+begin(struct pk_tool_box *b, struct pk_wire *w, uint32_t flags)
+{
+	pk_policy_ask_begin(b->ask, w, PK_WIRE_RECORDS, flags);
+	pk_wire_put_context(w, &b->context, b->serial);
+}
+
+/* Records that the log must take, whether they are on disk at once or not. */
+static bool
+record(struct pk_tool_box *b, struct pk_wire *w)
+{
+	enum pk_wire_result result;
+
+	if (!pk_policy_ask_records(b->ask, w, &result)) {
+		(void)fail(b, b->ask->why);
+		return false;
+	}
+	if (result == PK_WIRE_OK)
+		return true;
+	(void)snprintf(b->why, sizeof(b->why), "records refused: %s",
+	    pk_wire_result_name(result));
+	return false;
+}
+
+static bool
+record_outcomes(struct pk_tool_box *b, const struct pk_verdicts *v)
+{
+	uint32_t msgno = 1;
+	struct pk_wire w;
+
+	for (;;) {
+		begin(b, &w, 0);
+		if (!pk_verdicts_put_outcomes(v, &w, &msgno))
+			return true;
+		if (!record(b, &w))
+			return false;
+	}
+}
+
+static bool
+record_would(struct pk_tool_box *b, const struct pk_verdicts *v)
+{
+	uint32_t msgno = 1, said = 0;
+	struct pk_wire w;
+
+	while (v->would > 0) {
+		begin(b, &w, 0);
+		if (!pk_verdicts_put_would(v, &w, &msgno, &said))
+			break;
+		if (!record(b, &w))
+			return false;
+	}
+	return true;
+}
+
+/* One intent or outcome of its own. */
+static bool
+record_item(struct pk_tool_box *b, const struct pk_audit_item *item,
+    uint32_t flags, enum pk_wire_result *result_r)
+{
+	struct pk_wire w;
+
+	begin(b, &w, flags);
+	if (!pk_wire_put_item(&w, item))
+		return false;
+	if (pk_policy_ask_records(b->ask, &w, result_r))
+		return true;
+	(void)fail(b, b->ask->why);
+	return false;
+}
+
+/* ---- intents of the past ----------------------------------------------- */
+
+/* Those that one packet tells; *closed_r 0: there are none any more. */
+static bool
+close_some(struct pk_tool_box *b, uint32_t *closed_r)
+{
+	struct pk_audit_item item;
+	struct pk_wire w, in;
+
+	*closed_r = 0;
+	pk_policy_ask_begin(b->ask, &w, PK_WIRE_UNFINISHED, 0);
+	pk_wire_put_unfinished(&w, b->account->user);
+	if (!pk_policy_ask_send(b->ask, &w, PK_WIRE_UNFINISHED_IS, &in)) {
+		(void)fail(b, b->ask->why);
+		return false;
+	}
+	begin(b, &w, 0);
+	while (pk_wire_get_item(&in, &item)) {
+		pk_intent_close(b->md, b->account->retained,
+		    b->settings->nfs, &item);
+		if (!pk_wire_put_item(&w, &item))
+			break;
+		(*closed_r)++;
+	}
+	return *closed_r == 0 || record(b, &w);
+}
+
+enum pk_tool_box_end
+pk_tool_box_close_intents(struct pk_tool_box *b, uint32_t *closed_r)
+{
+	uint32_t some;
+
+	*closed_r = 0;
+	while (b->unfinished > 0) {
+		if (!close_some(b, &some))
+			return PK_TOOL_BOX_FAILED;
+		if (some == 0)
+			break;
+		*closed_r += some;
+		b->unfinished -= some < b->unfinished ? some : b->unfinished;
+	}
+	return PK_TOOL_BOX_OK;
+}
+
+/* ---- deciding and carrying out ----------------------------------------- */
+
+/* The plan is made anew: what is on disk of the old one will not happen. */
+static void
+take_back(struct pk_tool_box *b, struct pk_verdicts *v, uint32_t next)
+{
+	for (; next <= v->count; next++)
+		pk_verdicts_keep(v, next);
+	memset(v->outcome, PK_OUTCOME_KEPT, v->count);
+	(void)record_outcomes(b, v);
+}
+
+/* All intents durable.  *again_r: the policy has changed, ask again. */
+static bool
+record_intents(struct pk_tool_box *b, struct pk_verdicts *v, bool *again_r)
+{
+	enum pk_wire_result result;
+	uint32_t msgno = 1, before;
+	struct pk_wire w;
+
+	*again_r = false;
+	for (;;) {
+		before = msgno;
+		begin(b, &w, PK_WIRE_DURABLE);
+		if (!pk_verdicts_put_intents(v, &w, &msgno))
+			return true;
+		if (!pk_policy_ask_records(b->ask, &w, &result)) {
+			/* They may be on disk: the next opening closes them. */
+			(void)fail(b, b->ask->why);
+			return false;
+		}
+		if (result == PK_WIRE_OK)
+			continue;
+		*again_r = result == PK_WIRE_STALE ||
+		    result == PK_WIRE_BRAKED;
+		take_back(b, v, before);
+		(void)snprintf(b->why, sizeof(b->why), "no record, no "
+		    "disposal: %s", pk_wire_result_name(result));
+		return false;
+	}
+}
+
+static enum pk_tool_box_end
+carry_out(struct pk_tool_box *b, struct pk_verdicts *v)
+{
+	pk_verdicts_carry_out(v);
+	(void)snprintf(b->why, sizeof(b->why), "%s", pk_maildir_why(v->md));
+	if (b->up.audit != PK_AUDIT_OFF && !record_outcomes(b, v))
+		return PK_TOOL_BOX_FAILED;
+	return memchr(v->outcome, PK_OUTCOME_FAILED, v->count) != NULL ?
+	    PK_TOOL_BOX_FAILED : PK_TOOL_BOX_OK;
+}
+
+enum pk_tool_box_end
+pk_tool_box_update(struct pk_tool_box *b, enum pk_occasion occasion,
+    struct pk_verdicts *v, pk_tool_box_look *look, void *arg)
+{
+	struct pk_maildrop *md = occasion == PK_OCCASION_RETAINED ?
+	    b->retained : b->md;
+	bool again = true;
+	unsigned tries;
+
+	for (tries = 0; again && tries < TRIES; tries++) {
+		if (tries > 0 && pk_tool_box_ask(b) != PK_TOOL_BOX_OK)
+			return PK_TOOL_BOX_FAILED;
+		if (pk_verdicts_decide(v, md, occasion, NULL, &b->up,
+		    b->serial, time(NULL)) != PK_OK)
+			return fail(b, "out of memory");
+		if (!look(arg, v))
+			return PK_TOOL_BOX_VETOED;
+		if (b->ask == NULL)
+			return PK_TOOL_BOX_OK;
+		if (tries == 0 && !record_would(b, v))
+			return PK_TOOL_BOX_FAILED;
+		if (v->todo == 0)
+			return PK_TOOL_BOX_OK;
+		/* Without an audit, too: policyd knows of holds since then. */
+		if (record_intents(b, v, &again))
+			return carry_out(b, v);
+	}
+	return PK_TOOL_BOX_FAILED;
+}
+
+/* ---- both places ------------------------------------------------------- */
+
+struct uid {
+	const char *text;
+	size_t len;
+	uint64_t octets;
+};
+
+static int
+by_text(const void *a, const void *b)
+{
+	const struct uid *one = a, *two = b;
+	size_t len = one->len < two->len ? one->len : two->len;
+	int order = memcmp(one->text, two->text, len);
+
+	return order != 0 ? order : (one->len > two->len) -
+	    (one->len < two->len);
+}
+
+static void
+uid_of(const struct pk_maildrop *md, uint32_t msgno, struct uid *uid_r)
+{
+	struct pk_message_info info;
+
+	md->ops->info(md, msgno, &info);
+	uid_r->text = info.uid;
+	uid_r->len = info.uid_len;
+	uid_r->octets = info.octets;
+}
+
+static bool
+is_among(const struct uid *uids, size_t n, const struct uid *uid)
+{
+	const struct uid *same = n > 0 ? bsearch(uid, uids, n, sizeof(*uids),
+	    by_text) : NULL;
+
+	return same != NULL && same->octets == uid->octets;
+}
+
+/* Plan to retain (again) each message of the maildrop that is in both. */
+static bool
+plan_doubles(const struct pk_tool_box *b, struct pk_verdicts *v)
+{
+	uint32_t i, n = b->retained->ops->count(b->retained);
+	struct uid *uids = calloc((size_t)n + 1, sizeof(*uids)), uid;
+
+	if (uids == NULL || pk_verdicts_decide(v, b->md, PK_OCCASION_SWEEP,
+	    NULL, &b->up, b->serial, time(NULL)) != PK_OK) {
+		free(uids);
+		return false;
+	}
+	for (i = 0; i < n; i++)
+		uid_of(b->retained, i + 1, &uids[i]);
+	qsort(uids, n, sizeof(*uids), by_text);
+	v->todo = 0;
+	for (i = 0; i < v->count; i++) {
+		uid_of(b->md, i + 1, &uid);
+		v->plan[i] = is_among(uids, n, &uid) ? PK_RETAIN : PK_KEEP;
+		v->fate[i].reason = PK_REASON_NONE;
+		v->todo += v->plan[i] != PK_KEEP;
+	}
+	free(uids);
+	return true;
+}
+
+/* Intents (durable) or outcomes of all that are planned. */
+static bool
+record_doubles(struct pk_tool_box *b, const struct pk_verdicts *v,
+    bool intents)
+{
+	enum pk_wire_result result;
+	struct pk_audit_item item;
+	uint32_t i;
+
+	for (i = 0; i < v->count; i++) {
+		if (v->plan[i] == PK_KEEP)
+			continue;
+		pk_verdicts_item(v->md, i + 1, intents ?
+		    PK_AUDIT_DISPOSE_INTENT : PK_AUDIT_RETAINED, &item);
+		(void)snprintf(item.reason, sizeof(item.reason),
+		    PK_INTENT_DOUBLE);
+		if (!intents && pk_maildir_present(v->md, item.uidl,
+		    strlen(item.uidl))) {
+			item.event = PK_AUDIT_CLOSED_UNKNOWN;
+			(void)snprintf(item.reason, sizeof(item.reason),
+			    "not carried out: not the same as what is "
+			    "retained");
+		}
+		if (!record_item(b, &item, intents ? PK_WIRE_DURABLE : 0,
+		    &result))
+			return false;
+		if (result != PK_WIRE_OK) {
+			(void)fail(b, pk_wire_result_name(result));
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum pk_tool_box_end
+drop(struct pk_tool_box *b, const struct pk_verdicts *v, uint32_t *dropped_r)
+{
+	bool audit = b->up.audit != PK_AUDIT_OFF;
+
+	if (audit && !record_doubles(b, v, true))
+		return PK_TOOL_BOX_FAILED;
+	*dropped_r = pk_maildir_drop_doubles(b->md, b->retained);
+	if (audit && !record_doubles(b, v, false))
+		return PK_TOOL_BOX_FAILED;
+	if (pk_maildir_why(b->md)[0] != '\0')
+		return fail(b, pk_maildir_why(b->md));
+	return PK_TOOL_BOX_OK;
+}
+
+enum pk_tool_box_end
+pk_tool_box_drop_doubles(struct pk_tool_box *b, uint32_t *dropped_r)
+{
+	enum pk_tool_box_end end = PK_TOOL_BOX_OK;
+	struct pk_verdicts v;
+
+	memset(&v, 0, sizeof(v));
+	*dropped_r = 0;
+	if (!plan_doubles(b, &v))
+		end = fail(b, "out of memory");
+	else if (v.todo > 0)
+		end = drop(b, &v, dropped_r);
+	pk_verdicts_deinit(&v);
+	if (end != PK_TOOL_BOX_OK || *dropped_r == 0)
+		return end;
+	/* What is gone is not to be decided about. */
+	pk_maildir_close(&b->md);
+	return pk_tool_box_open(b);
+}
+
+/* The intent, asked anew where the policy has changed meanwhile. */
+static bool
+intend(struct pk_tool_box *b, const struct pk_audit_item *item)
+{
+	enum pk_wire_result result = PK_WIRE_STALE;
+	unsigned tries;
+
+	for (tries = 0; result == PK_WIRE_STALE && tries < TRIES; tries++) {
+		if (tries > 0 && pk_tool_box_ask(b) != PK_TOOL_BOX_OK)
+			return false;
+		if (!record_item(b, item, PK_WIRE_DURABLE, &result))
+			return false;
+	}
+	if (result != PK_WIRE_OK)
+		(void)fail(b, pk_wire_result_name(result));
+	return result == PK_WIRE_OK;
+}
+
+enum pk_tool_box_end
+pk_tool_box_restore(struct pk_tool_box *b, const char *uidl)
+{
+	uint32_t msgno = pk_maildir_find(b->retained, uidl, strlen(uidl));
+	bool audit = b->up.audit != PK_AUDIT_OFF;
+	enum pk_wire_result result = PK_WIRE_OK;
+	struct pk_audit_item item;
+	enum pk_err err;
+
+	if (msgno == 0)
+		return PK_TOOL_BOX_ABSENT;
+	pk_verdicts_item(b->retained, msgno, PK_AUDIT_DISPOSE_INTENT, &item);
+	(void)snprintf(item.reason, sizeof(item.reason), PK_INTENT_RESTORE);
+	if (audit && !intend(b, &item))
+		return PK_TOOL_BOX_FAILED;
+	err = pk_maildir_restore(b->retained, uidl, strlen(uidl), b->md);
+	item.event = err == PK_OK ? PK_AUDIT_RESTORED :
+	    err == PK_ERR_NOTFOUND ? PK_AUDIT_VANISHED :
+	    PK_AUDIT_CLOSED_UNKNOWN;
+	if (item.event == PK_AUDIT_CLOSED_UNKNOWN)
+		(void)snprintf(item.reason, sizeof(item.reason),
+		    "not carried out: the message is retained still");
+	if (audit && !record_item(b, &item, 0, &result))
+		return PK_TOOL_BOX_FAILED;
+	if (result != PK_WIRE_OK)
+		return fail(b, pk_wire_result_name(result));
+	if (err == PK_ERR_NOTFOUND)
+		return PK_TOOL_BOX_ABSENT;
+	return err == PK_OK ? PK_TOOL_BOX_OK :
+	    fail(b, err == PK_ERR_NOMEM ? "out of memory" :
+	    pk_maildir_why(b->retained));
+}

@@ -1,0 +1,190 @@
+/*
+ * Messages as lines or JSON: see tool_rows.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <sys/ioctl.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "standalone/tool.h"
+#include "standalone/tool_rows.h"
+
+/* The most important comes first: a narrow terminal cuts the rest. */
+#define ROW	"%-24.*s %-9s %-16s %-17s %-10s %-10s %-10s %3s %10s"
+#define UID_CUT	24	/* octets of a unique-id on a terminal */
+
+#define LINE_SIZE 512
+
+unsigned
+pk_tool_rows_width(void)
+{
+	struct winsize w;
+
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ,
+	    &w) == 0 ? w.ws_col : 0;
+}
+
+/* A line, cut to the width. */
+static void
+put_line(const struct pk_tool_rows *r, char *line)
+{
+	if (r->width > 0 && strlen(line) > r->width)
+		line[r->width] = '\0';
+	fprintf(r->out, "%s\n", line);
+}
+
+void
+pk_tool_rows_head(const struct pk_tool_rows *r)
+{
+	char line[LINE_SIZE];
+
+	if (r->json)
+		return;
+	(void)snprintf(line, sizeof(line), ROW, UID_CUT, "unique-id",
+	    "verdict", "reason", "changes", "delivered", "downloaded", "read",
+	    "unc", "octets");
+	put_line(r, line);
+}
+
+/* The day, or "-". */
+static const char *
+day(int64_t time, char out[PK_TOOL_TIME_SIZE])
+{
+	if (pk_tool_time(time, out)[0] == '\0')
+		return "-";
+	out[PK_TOOL_DAY_LEN] = '\0';
+	return out;
+}
+
+/* To the minute, or "-". */
+static const char *
+minute(int64_t time, char out[PK_TOOL_TIME_SIZE])
+{
+	if (pk_tool_time(time, out)[0] == '\0')
+		return "-";
+	(void)snprintf(out + 16, PK_TOOL_TIME_SIZE - 16, "Z");
+	return out;
+}
+
+static void
+put_row(const struct pk_tool_rows *r, const struct pk_message_info *info,
+    const struct pk_facts *f, const struct pk_decision *d)
+{
+	char delivered[PK_TOOL_TIME_SIZE], downloaded[PK_TOOL_TIME_SIZE];
+	char read[PK_TOOL_TIME_SIZE], changes[PK_TOOL_TIME_SIZE];
+	char octets[24], count[24], verdict[32], line[LINE_SIZE];
+	char reason[PK_REASON_SIZE];
+	bool would = d->would != d->verdict;
+	int uid = r->width > 0 && info->uid_len > UID_CUT ? UID_CUT :
+	    (int)info->uid_len;
+
+	(void)snprintf(octets, sizeof(octets), "%" PRIu64, info->octets);
+	(void)snprintf(count, sizeof(count), "%" PRIu32, f->unconfirmed);
+	/* In brackets: what it would be if the rule acted. */
+	(void)snprintf(verdict, sizeof(verdict), would ? "(%s)" : "%s",
+	    pk_verdict_name(would ? d->would : d->verdict));
+	(void)snprintf(line, sizeof(line), ROW, uid, info->uid, verdict,
+	    pk_reason_text(would ? d->would_reason : d->reason, r->up,
+	    reason), minute(d->changes, changes),
+	    day(f->delivered, delivered), day(f->downloaded, downloaded),
+	    day(f->read, read), count, octets);
+	put_line(r, line);
+}
+
+json_t *
+pk_tool_json_time(int64_t time)
+{
+	char text[PK_TOOL_TIME_SIZE];
+
+	return pk_tool_json_text(pk_tool_time(time, text));
+}
+
+static size_t
+put_hex(char *out, uint8_t octet)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	out[0] = '%';
+	out[1] = digits[octet >> 4];
+	out[2] = digits[octet & 0xf];
+	return 3;
+}
+
+/* What is no UTF-8, as the audit log writes it. */
+static json_t *
+escaped(const char *text)
+{
+	char *out = malloc(3 * strlen(text) + 1);
+	json_t *value;
+	size_t len = 0;
+
+	for (; out != NULL && *text != '\0'; text++) {
+		if (*text > 0x20 && *text < 0x7f && *text != '%')
+			out[len++] = *text;
+		else
+			len += put_hex(out + len, (uint8_t)*text);
+	}
+	value = out != NULL ? json_stringn(out, len) : NULL;
+	free(out);
+	return value;
+}
+
+json_t *
+pk_tool_json_text(const char *text)
+{
+	json_t *value;
+
+	if (text == NULL || text[0] == '\0')
+		return json_null();
+	value = json_string(text);
+	return value != NULL ? value : escaped(text);
+}
+
+static void
+put_object(const struct pk_tool_rows *r, const struct pk_message_info *info,
+    const struct pk_facts *f, const struct pk_decision *d)
+{
+	char reason[PK_REASON_SIZE], would[PK_REASON_SIZE];
+	json_t *o;
+
+	o = json_pack("{s:s%, s:I, s:o, s:o, s:o, s:I, s:s, s:s, s:s, s:s, "
+	    "s:o}", "uidl", info->uid, info->uid_len,
+	    "size", (json_int_t)info->octets,
+	    "delivered", pk_tool_json_time(f->delivered),
+	    "downloaded", pk_tool_json_time(f->downloaded),
+	    "read", pk_tool_json_time(f->read),
+	    "unconfirmed", (json_int_t)f->unconfirmed,
+	    "verdict", pk_verdict_name(d->verdict),
+	    "reason", pk_reason_text(d->reason, r->up, reason),
+	    "would", pk_verdict_name(d->would),
+	    "would_reason", pk_reason_text(d->would_reason, r->up, would),
+	    "changes", pk_tool_json_time(d->changes));
+	fprintf(r->out, "%s", r->shown > 0 ? ",\n" : "\n");
+	if (o != NULL)
+		(void)json_dumpf(o, r->out, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(o);
+}
+
+void
+pk_tool_rows_message(struct pk_tool_rows *r, const struct pk_maildrop *md,
+    uint32_t msgno, enum pk_occasion occasion)
+{
+	struct pk_message_info info;
+	struct pk_decision d;
+	struct pk_facts f;
+
+	md->ops->info(md, msgno, &info);
+	md->ops->facts(md, msgno, r->now, &f);
+	pk_decide(r->up, &f, occasion, NULL, r->now, &d);
+	if (r->json)
+		put_object(r, &info, &f, &d);
+	else
+		put_row(r, &info, &f, &d);
+	r->shown++;
+}

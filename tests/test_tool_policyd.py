@@ -1,0 +1,444 @@
+#!/usr/bin/env python3
+"""The commands of popkeep with popkeep-policyd, which is beside the tool.
+
+The tool is the first argument, or standalone/popkeep.
+"""
+import fcntl
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+import tool_fixture
+from tool_fixture import DAY, POLICY, Policyd
+
+F_OFD_SETLK = 37
+
+
+class Sweep(Policyd):
+    # ---- explain
+
+    def test_explain(self):
+        old, = self.mail("ann", 1, 40)
+        new, = self.mail("ann", 1, 1)
+        e = self.explain("ann")
+        self.assertEqual(e["user"], "ann")
+        self.assertEqual(e["rule"]["name"], "old")
+        self.assertEqual((e["rule"]["acts"], e["rule"]["dry_run"],
+                          e["rule"]["braked"], e["rule"]["effective_from"]),
+                         (True, False, False, None))
+        self.assertIn("policy.conf:1: users: ann", e["rule"]["why"])
+        self.assertEqual((e["holds"], e["retained"], e["last_login"]),
+                         ([], [], None))
+        self.assertRegex(e["facts_since"], r"\A20\d\d-.*Z\Z")
+        by = {m["uidl"]: m for m in e["messages"]}
+        self.assertEqual(set(by), {old, new})
+        self.assertEqual([by[old][k] for k in (
+            "verdict", "reason", "would", "downloaded", "read",
+            "unconfirmed", "changes")], ["dispose", "after-delivery",
+                                         "dispose", None, None, 0, None])
+        self.assertEqual(by[old]["size"], 12 + len(old) + 1)
+        self.assertEqual((by[new]["verdict"], by[new]["reason"]),
+                         ("keep", "none"))
+        due = time.strftime("%Y-%m-%dT", time.gmtime(
+            int(new.split(".")[0]) + 30 * DAY))
+        self.assertTrue(by[new]["changes"].startswith(due), by[new])
+        self.assertEqual([m["uidl"] for m in self.explain("ann", new)[
+            "messages"]], [new])
+        self.failed(1, "no message has this unique-id", "explain", "ann", "x")
+        text = self.done(0, "explain", "ann").stdout
+        self.assertIn(old, text)
+        self.assertNotIn("\nretained", text)
+
+    def test_explain_does_not_guess_why(self):
+        self.mail("ann", 1, 1)
+        self.policy("# not what is in force\n" + POLICY)
+        self.assertIsNone(self.explain("ann")["rule"]["why"])
+
+    def test_explain_says_why_nothing_happens(self):
+        self.mail("ann", 1, 40)
+        self.change("mode = dry-run\n" + POLICY)
+        e = self.explain("ann")
+        self.assertTrue(e["rule"]["dry_run"] and not e["rule"]["acts"])
+        self.assertEqual((e["messages"][0]["verdict"],
+                          e["messages"][0]["would"]), ("keep", "dispose"))
+        self.assertIn("(dispose)", self.done(0, "explain", "ann").stdout)
+        self.change("mode = dry-run\n" + POLICY.replace(
+            "30d", "30d\" effective-from = \"2031-01-02"))
+        self.assertEqual(self.explain("ann")["rule"]["effective_from"],
+                         "2031-01-02T00:00:00Z")
+        self.change(POLICY.replace("30d", "20d"), accept=False)
+        self.assertTrue(self.explain("ann")["rule"]["braked"])
+
+    def test_explain_without_a_rule(self):
+        os.makedirs(self.path("mail/cid/Maildir/cur"))
+        for name in ("new", "tmp"):
+            os.makedirs(self.path("mail/cid/Maildir", name))
+        self.own()
+        self.assertIsNone(self.explain("cid")["rule"])
+
+    def test_explain_changes_nothing(self):
+        self.mail("ann", 3, 40)
+        before = self.files("mail"), len(self.records())
+        self.explain("ann")
+        self.assertEqual((self.files("mail"), len(self.records())), before)
+
+    def lock(self, user):
+        self.run_tool("explain", user)
+        f = open(self.path("mail", user, "Maildir/popkeep.lock"), "r+b")
+        fcntl.fcntl(f, F_OFD_SETLK, struct.pack(
+            "hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+        return f
+
+    def test_busy(self):
+        self.mail("ann", 2, 40)
+        f = self.lock("ann")
+        self.failed(1, "IN-USE", "explain", "ann")
+        self.failed(1, "IN-USE", "retained", "purge", "ann", "--all")
+        self.mail("ben", 2, 40)
+        r = self.done(3, "sweep", "--all")
+        self.assertIn("ann: skipped: a session has the lock", r.stdout)
+        self.assertIn("ben: 2 disposed of", r.stdout)
+        self.assertEqual(len(self.uids("ann")), 2)
+        f.close()
+        self.assertIn("ann: 2 disposed of",
+                      self.done(0, "sweep", "--all").stdout)
+
+    def test_busy_for_a_while(self):
+        self.mail("ann", 2, 40)
+        f = self.lock("ann")
+        sweep = subprocess.Popen(self.argv("sweep", "--all"),
+                                 stdout=subprocess.PIPE)
+        time.sleep(0.5)
+        f.close()
+        out = sweep.communicate(timeout=30)[0]
+        self.assertEqual(sweep.returncode, 0)
+        self.assertIn(b"ann: 2 disposed of", out)
+        self.assertIn(b"3 mailboxes: ", out)
+
+    # ---- sweep
+
+    def test_sweep_disposes_and_records(self):
+        old = self.mail("ann", 3, 40)
+        new = self.mail("ann", 2, 1)
+        r = self.done(0, "sweep", "--user", "ann")
+        self.assertEqual(r.stdout, "ann: 3 disposed of\n1 mailboxes: 3 "
+                         "disposed of, 0 retained, 0 purged\n")
+        self.assertEqual(r.stderr, "")
+        self.assertEqual(self.uids("ann"), sorted(new))
+        got = [(x["event"], x.get("uidl"), x.get("reason"), x.get("user"),
+                x.get("rule")) for x in self.records()]
+        for uid in old:
+            intent = ("dispose-intent", uid, "after-delivery", "ann", "old")
+            self.assertLess(got.index(intent), got.index(
+                ("disposed",) + intent[1:]))
+        sweeps = self.records("sweep")
+        self.assertEqual(len(sweeps), 1)
+        self.assertIn("mailboxes=1 disposed=3 retained=0",
+                      sweeps[0]["reason"])
+        self.assertIn("by ", sweeps[0]["reason"])
+
+    def test_sweep_dry_run_changes_nothing(self):
+        old, = self.mail("ann", 1, 40)
+        before = self.files("mail"), len(self.records())
+        r = self.done(0, "sweep", "--all", "--dry-run")
+        self.assertIn("ann: would dispose of %s (after-delivery)\n" % old,
+                      r.stdout)
+        self.assertIn("ann: would be: 1 disposed of\n", r.stdout)
+        self.assertEqual((self.files("mail"), len(self.records())), before)
+
+    def test_sweep_dry_run_rule_is_recorded(self):
+        old = self.mail("ann", 2, 40)
+        self.change("mode = dry-run\n" + POLICY)
+        self.done(0, "sweep", "--all")
+        self.assertEqual(self.uids("ann"), sorted(old))
+        self.assertEqual(sorted(x["uidl"] for x in self.records(
+            "would-dispose")), sorted(old))
+
+    def test_sweep_brake(self):
+        self.mail("ann", 21, 40)
+        few = self.mail("ben", 20, 40)
+        r = self.done(3, "sweep", "--all")
+        self.assertIn("ann: skipped: brake: ", r.stdout)
+        self.assertIn("ben: 20 disposed of", r.stdout)
+        self.assertEqual((len(self.uids("ann")), self.uids("ben")), (21, []))
+        self.assertEqual(len(few), 20)
+        brake, = self.records("brake")
+        self.assertEqual((brake["user"], brake["rule"]), ("ann", "old"))
+        self.done(3, "sweep", "--user", "ann", "--dry-run")
+        self.assertEqual(len(self.records("brake")), 1)
+        self.done(0, "sweep", "--user", "ann", "--force")
+        self.assertEqual(self.uids("ann"), [])
+
+    def test_sweep_brake_is_a_share(self):
+        self.mail("ann", 30, 40)
+        self.mail("ann", 30, 1)
+        self.assertIn("30 disposed of",
+                      self.done(0, "sweep", "--user", "ann").stdout)
+        self.mail("ann", 31, 40)
+        self.done(3, "sweep", "--user", "ann")
+
+    def test_sweep_fails_for_some(self):
+        with open(self.path("users"), "a") as f:
+            f.write("dan:%d:%d:%s:new\n" % (self.uid, self.gid,
+                                            self.path("mail/ben")))
+        self.mail("ann", 1, 40)
+        r = self.failed(1, "user dan: the users file names a rule that does "
+                        "not exist", "sweep", "--all")
+        self.assertIn("ann: 1 disposed of", r.stdout)
+        self.failed(1, "user eve: no such user", "sweep", "--user", "eve",
+                    "--user", "ben")
+
+    def test_sweep_needs_records(self):
+        old = self.mail("ann", 1, 40)
+        self.policyd.send_signal(signal.SIGSTOP)
+        try:
+            r = self.done(1, "sweep", "--user", "ann")
+        finally:
+            self.policyd.send_signal(signal.SIGCONT)
+        self.assertIn("no answer in time", r.stderr)
+        self.assertEqual(self.uids("ann"), old)
+
+    def test_sweep_survives_its_reader(self):
+        self.mail("ann", 1, 40)
+        self.mail("ben", 1, 40)
+        read, write = os.pipe()
+        os.close(read)
+        r = subprocess.run(self.argv("sweep", "--all"),
+                           stdout=write, stderr=subprocess.PIPE, timeout=50)
+        os.close(write)
+        self.assertEqual((r.returncode, r.stderr), (0, b""))
+        self.assertEqual(self.uids("ann") + self.uids("ben"), [])
+        self.assertEqual(len(self.records("sweep")), 1)
+
+    def test_sweep_removes_doubles(self):
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        same, other = self.mail("ann", 2, 1)
+        for uid, text in ((same, None), (other, "From: a\n\nX%s\n" %
+                                         other[1:])):
+            for name in ("tmp", "new", "cur"):
+                os.makedirs(self.path("mail/ann/popkeep-retained", name),
+                            exist_ok=True)
+            to = self.path("mail/ann/popkeep-retained/cur", uid + ":2,S")
+            shutil.copy(self.path("mail/ann/Maildir/new", uid), to)
+            if text is not None:
+                with open(to, "w") as f:
+                    f.write(text)
+        self.own()
+        r = self.done(0, "sweep", "--user", "ann")
+        self.assertIn("ann: 1 doubles removed", r.stdout)
+        self.assertEqual(self.uids("ann"), [other])
+        self.assertEqual(self.retained("ann"), sorted([same, other]))
+        got = [(x["event"], x["uidl"]) for x in self.records(
+            "dispose-intent", "retained", "closed-unknown")]
+        self.assertEqual(got, [
+            ("dispose-intent", same), ("dispose-intent", other),
+            ("retained", same), ("closed-unknown", other)])
+
+    def test_sweep_decides_anew_without_doubles(self):
+        held, = self.mail("ann", 1, 40)
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        self.done(0, "sweep", "--all")
+        name, = os.listdir(self.path("mail/ann/popkeep-retained/cur"))
+        shutil.copy(self.path("mail/ann/popkeep-retained/cur", name),
+                    self.path("mail/ann/Maildir/cur", name))
+        self.own()
+        r = self.done(0, "sweep", "--user", "ann")
+        self.assertIn("ann: 1 doubles removed\n", r.stdout)
+        self.assertEqual((self.uids("ann"), self.retained("ann")),
+                         ([], [held]))
+        self.assertEqual(self.records("vanished"), [])
+
+    def crash(self):
+        """As if policyd and the sweep had died before any outcome."""
+        self.stop()
+        with open(self.path("audit.log"), "r+") as f:
+            lines = f.readlines()
+            last = max(i for i, line in enumerate(lines)
+                       if '"dispose-intent"' in line)
+            f.truncate(sum(len(line) for line in lines[:last + 1]))
+        self.start()
+
+    def test_sweep_closes_what_was_interrupted(self):
+        gone = self.mail("ann", 2, 40)
+        self.done(0, "sweep", "--all")
+        self.crash()
+        self.done(0, "sweep", "--all", "--dry-run")
+        self.assertEqual(self.records("closed-unknown"), [])
+        r = self.done(0, "sweep", "--all")
+        self.assertIn("ann: 2 interrupted before, closed", r.stdout)
+        self.assertEqual(sorted((x["uidl"], x["reason"]) for x in self.records(
+            "closed-unknown")), sorted((u, "interrupted: the message is gone")
+                                       for u in gone))
+        self.assertNotIn("closed", self.done(0, "sweep", "--all").stdout)
+
+    def test_sweep_completes_what_was_interrupted(self):
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        held = self.mail("ann", 2, 40)
+        self.done(0, "sweep", "--all")
+        self.crash()
+        # One of them had not been moved yet.
+        for name in os.listdir(self.path("mail/ann/popkeep-retained/cur")):
+            if name.startswith(held[0]):
+                os.rename(self.path("mail/ann/popkeep-retained/cur", name),
+                          self.path("mail/ann/Maildir/cur", name))
+        self.done(0, "sweep", "--all")
+        self.assertEqual(self.retained("ann"), sorted(held))
+        got = [(x["event"], x["uidl"]) for x in self.records(
+            "retained", "closed-unknown")]
+        self.assertIn(("retained", held[1]), got)
+        self.assertEqual([g for g in got if g[1] == held[0]],
+                         [("closed-unknown", held[0]), ("retained", held[0])])
+
+    def test_restore_is_completed(self):
+        held, = self.mail("ann", 1, 40)
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        self.done(0, "sweep", "--all")
+        self.done(0, "retained", "restore", "ann", held)
+        self.crash()
+        self.done(0, "retained", "purge", "ann", "--all")
+        self.assertEqual([(x["event"], x["uidl"]) for x in self.records(
+            "restored", "closed-unknown")], [("restored", held)])
+
+    def test_sweep_follows_templates(self):
+        for names, template, expected in (
+                (("a.example/x", "a.example/y", "b.example/x"), "%d/%n",
+                 ["x@a.example", "x@b.example", "y@a.example"]),
+                (("x", "y@b.example", "z+tag", ".hidden"), "%u",
+                 ["x", "y@b.example", "z+tag"]),
+                (("p-x-s", "p-y", "q-x-s"), "p-%n-s", ["x"]),
+                (("e/x@e", "e/x@f", "f/y@f"), "%d/%u", ["x@e", "y@f"]),
+                (("a/x@b", "b/x@b"), "%d/%n@%d", ["x@b"]),
+                (("%/x",), "%%/%n", ["x"]),
+                (("x", "x+y", "X"), "%n", ["x"])):
+            shutil.rmtree(self.path("tree"), ignore_errors=True)
+            for name in names:
+                for sub in ("new", "cur", "tmp"):
+                    os.makedirs(self.path("tree", name, "Maildir", sub))
+            os.makedirs(self.path("tree/zz/nothing"))
+            self.configure(users_file=None, virtual_uid=self.uid,
+                           virtual_gid=self.gid,
+                           home=self.path("tree") + "/" + template,
+                           detail_separator="+" if names[-1] == "X" else "",
+                           fold_case="true" if names[-1] == "X" else "false")
+            self.change('retention "all" { after-delivery = "never" }\n'
+                        'hold "h" { users = { "*" } }\n')
+            r = self.done(0, "sweep", "--all", "--dry-run")
+            self.assertIn("%d mailboxes" % len(expected), r.stdout, template)
+            self.assertEqual(r.stderr, "")
+        self.configure(users_file=None, virtual_uid=self.uid,
+                       virtual_gid=self.gid, home=self.path("tree") + "/%d")
+        self.failed(1, "who the users are", "sweep", "--all")
+
+    # ---- holds and what is retained
+
+    def test_hold_in_force(self):
+        old = self.mail("ann", 2, 40)
+        r = self.done(0, "hold", "add", "h", "--user", "ann", "--note", "why")
+        self.assertEqual(r.stdout, "hold h is in force\n")
+        self.assertEqual(self.explain("ann")["holds"], ["h"])
+        hold, = self.records("hold")
+        self.assertRegex(hold["reason"], r"\Ahold:h by .*\(uid \d+.*\): why\Z")
+        self.done(0, "sweep", "--all")
+        self.assertEqual((self.uids("ann"), self.retained("ann")),
+                         ([], sorted(old)))
+        e = self.explain("ann")
+        self.assertEqual(e["messages"], [])
+        self.assertEqual({(m["verdict"], m["reason"]) for m in e["retained"]},
+                         {("keep", "hold:h")})
+        self.assertEqual(json.loads(self.done(
+            0, "retained", "list", "--json", "ann").stdout), e["retained"])
+        self.assertIn("\nretained:\n", self.done(0, "explain", "ann").stdout)
+
+        self.failed(1, old[0] + ": kept: hold:h", "retained", "purge", "ann",
+                    old[0])
+        self.done(0, "retained", "purge", "ann", "--all")
+        self.assertEqual(self.retained("ann"), sorted(old))
+
+        r = self.done(0, "hold", "release", "h", "--note", "over")
+        self.assertIn("purged by the next", r.stdout)
+        release, = self.records("release")
+        self.assertIn(": over", release["reason"])
+        self.done(0, "retained", "purge", "ann", old[0])
+        self.assertEqual(self.retained("ann"), [old[1]])
+        self.done(0, "sweep", "--all")
+        self.assertEqual(self.retained("ann"), [])
+        self.assertEqual([(x["event"], x["uidl"]) for x in self.records(
+            "purged")], [("purged", u) for u in old])
+
+    def test_hold_release_sweeps_its_users(self):
+        self.mail("ann", 1, 40)
+        self.mail("ben", 1, 40)
+        self.done(0, "hold", "add", "h", "--user", "an?")
+        self.done(0, "sweep", "--user", "ann")
+        r = self.done(0, "hold", "release", "h", "--sweep")
+        self.assertIn("ann: 1 purged", r.stdout)
+        self.assertEqual((self.retained("ann"), len(self.uids("ben"))),
+                         ([], 1))
+
+    def test_retained_restore(self):
+        old = self.mail("ann", 3, 40)
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        self.done(0, "sweep", "--all")
+        self.failed(1, "x: it is not retained", "retained", "restore", "ann",
+                    "x", old[0])
+        self.assertEqual((self.uids("ann"), self.retained("ann")),
+                         ([old[0]], sorted(old[1:])))
+        self.done(0, "retained", "restore", "ann", "--all")
+        self.assertEqual((self.uids("ann"), self.retained("ann")),
+                         (sorted(old), []))
+        self.assertEqual([(x["event"], x["reason"]) for x in self.records(
+            "restored", "dispose-intent")][-6:],
+            [("dispose-intent", "restore"), ("restored", "restore")] * 3)
+        self.failed(1, "it is not retained", "retained", "restore", "ben",
+                    old[0])
+        self.failed(1, "it is not retained", "retained", "purge", "ben",
+                    old[0])
+
+    def test_retained_purge_obeys_a_rule_that_does_not_act(self):
+        old = self.mail("ann", 1, 40)
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        self.done(0, "sweep", "--all")
+        self.change("mode = dry-run\n" + POLICY)
+        self.done(0, "hold", "release", "h")
+        self.failed(1, "kept: the rule does not act now", "retained", "purge",
+                    "ann", old[0])
+        self.assertEqual(self.retained("ann"), old)
+
+    def test_policy(self):
+        self.assertIn("1 rules, 0 holds", self.done(0, "policy").stdout)
+        self.policy(POLICY.replace("30d", "20d"))
+        r = self.done(0, "policy", "reload", "--note", "shorter")
+        self.assertIn("policy accept", r.stderr)
+        self.assertIn("waits", self.done(0, "policy").stdout)
+        self.assertIn(": shorter", self.records("policy")[-1]["reason"])
+        self.done(0, "policy", "accept")
+        self.assertNotIn("waits", self.done(0, "policy").stdout)
+        self.policy("nonsense = 1\n")
+        self.failed(1, "policy.conf:1: ", "policy", "reload")
+
+    def test_output_to_a_closed_pipe(self):
+        self.mail("ann", 200, 1)
+        read, write = os.pipe()
+        os.close(read)
+        r = subprocess.run(self.argv("explain", "ann"),
+                           stdout=write, stderr=subprocess.PIPE, timeout=50)
+        os.close(write)
+        self.assertEqual(r.stderr, b"")
+        with open("/dev/full", "w") as full:
+            r = subprocess.run(self.argv("explain", "ann"),
+                               stdout=full, stderr=subprocess.PIPE,
+                               timeout=50)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn(b"standard output: ", r.stderr)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and os.path.exists(sys.argv[1]):
+        tool_fixture.TOOL = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
