@@ -1,0 +1,1520 @@
+/*
+ * popkeep-policyd as a process: who may ask it what, what it has on disk when it
+ * says so, and what does not stop it.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/wire.h"
+#include "standalone/channel.h"
+#include "standalone/log.h"
+#include "standalone/policyd.h"
+#include "tests/harness.h"
+
+/* Cut where need be: what is put here fits. */
+#define TEXT(to, text) (void)snprintf(to, sizeof(to), "%.*s", \
+    (int)sizeof(to) - 1, text)
+#define NOBODY	65534
+#define PATIENCE 20000		/* milliseconds */
+
+/* ---- what policyd's process is made to see ------------------------------------------ */
+
+/* Shared with it. */
+static struct {
+	int syncs;		/* calls of fdatasync(2) */
+	bool sync_fails;
+	bool fake_groups;
+	bool groups_fail;
+	char members[2][2][32];	/* of the groups "one" and "two" */
+} *shared;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+struct group *__real_getgrnam(const char *name);
+struct group *__wrap_getgrnam(const char *name);
+
+int
+__wrap_fdatasync(int fd)
+{
+	__atomic_add_fetch(&shared->syncs, 1, __ATOMIC_SEQ_CST);
+	if (shared->sync_fails) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_fdatasync(fd);
+}
+
+struct group *
+__wrap_getgrnam(const char *name)
+{
+	static struct group gr;
+	static char *members[3];
+	int which = strcmp(name, "two") == 0, i, n = 0;
+
+	if (!shared->fake_groups)
+		return __real_getgrnam(name);
+	errno = shared->groups_fail ? EIO : 0;
+	if (shared->groups_fail)
+		return NULL;
+	for (i = 0; i < 2; i++)
+		if (shared->members[which][i][0] != '\0')
+			members[n++] = shared->members[which][i];
+	members[n] = NULL;
+	gr.gr_name = (char *)(uintptr_t)name;
+	gr.gr_gid = (gid_t)-2;
+	gr.gr_mem = members;
+	return &gr;
+}
+
+/* ---- starting and stopping it --------------------------------------------------------- */
+
+static char dir[64];
+static char policy_path[1024], audit_path[256], socket_path[256];
+static char state_path[256], log_path[256];
+static struct pk_policyd_settings settings;
+static pid_t policyd;		/* 0: none */
+static int parent = -1;		/* our end of the channel */
+static unsigned tables;		/* that it has sent */
+
+static void
+put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+#define BASE "retention \"r\" { users = { \"anna\", \"bob\" } " \
+	"after-delivery = \"30d\" }\n" \
+	"hold \"h\" { users = { \"bob\" } note = \"why\" }\n"
+
+static _Noreturn void
+be_policyd(int channel)
+{
+	if (pk_log_open(log_path) != 0)
+		_exit(99);
+	if (geteuid() == 0 && (setgroups(0, NULL) != 0 ||
+	    setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) != 0))
+		_exit(98);
+	_exit(pk_policyd_main(&settings, channel));
+}
+
+/* What it says to its parent, up to READY; false: it has ended. */
+static bool
+hear_ready(void)
+{
+	struct pollfd p = { .fd = parent, .events = POLLIN };
+	enum pk_msg_type type;
+	union pk_msg m;
+	int pass;
+
+	while (poll(&p, 1, PATIENCE) == 1) {
+		switch (pk_channel_recv(parent, PK_MSG_BIT(PK_MSG_READY) |
+		    PK_MSG_BIT(PK_MSG_TABLE), &type, &m, &pass)) {
+		case PK_RECEIVED:
+			if (type == PK_MSG_READY)
+				return true;
+			tables++;
+			close(pass);
+			break;
+		case PK_RECEIVED_NOTHING:
+			break;
+		case PK_RECEIVED_END:
+		case PK_RECEIVED_NONSENSE:
+		case PK_RECEIVED_NO_DESCRIPTOR:
+			return false;
+		}
+	}
+	fail_msg("it is not ready in time");
+	return false;
+}
+
+static bool
+try_start(void)
+{
+	int fds[2];
+
+	assert_int_equal(pk_channel_pair(fds, true), 0);
+	tables = 0;
+	policyd = fork();
+	assert_int_not_equal(policyd, -1);
+	if (policyd == 0) {
+		close(fds[0]);
+		be_policyd(fds[1]);
+	}
+	close(fds[1]);
+	parent = fds[0];
+	return hear_ready();
+}
+
+static void
+start(const char *policy)
+{
+	if (policy != NULL)
+		put(policy_path, policy);
+	assert_true(try_start());
+	assert_int_equal(tables, 1);
+}
+
+static int
+reap(void)
+{
+	int status = -1, i;
+
+	for (i = 0; i < 1000; i++) {
+		if (waitpid(policyd, &status, WNOHANG) == policyd)
+			break;
+		(void)usleep(10000);
+	}
+	if (i == 1000) {
+		(void)kill(policyd, SIGKILL);
+		(void)waitpid(policyd, NULL, 0);
+		policyd = 0;
+		fail_msg("it does not end");
+	}
+	policyd = 0;
+	if (parent != -1)
+		close(parent);
+	parent = -1;
+	return status;
+}
+
+static void
+stop(void)
+{
+	close(parent);
+	parent = -1;
+	assert_int_equal(reap(), 0);
+}
+
+static void
+kill_it(void)
+{
+	assert_int_equal(kill(policyd, SIGKILL), 0);
+	(void)reap();
+}
+
+/* ---- peers ----------------------------------------------------------------------------- */
+
+static int
+peer(uid_t uid, const char *only, bool trusted)
+{
+	struct pollfd p = { .fd = parent, .events = POLLOUT };
+	struct pk_msg_peer m;
+	int fds[2];
+
+	assert_int_equal(pk_channel_pair(fds, false), 0);
+	memset(&m, 0, sizeof(m));
+	m.uid = uid;
+	m.pid = 4711;
+	m.trusted = trusted;
+	TEXT(m.only, only);
+	while (pk_channel_send(parent, PK_MSG_PEER, &m, fds[1]) != 0)
+		assert_true(errno == EAGAIN && poll(&p, 1, PATIENCE) == 1);
+	close(fds[1]);
+	return fds[0];
+}
+
+static int anna, root;
+
+/* Over the socket, as somebody. */
+static int
+socket_peer(uid_t uid)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), rc;
+
+	TEXT(sun.sun_path, socket_path);
+	assert_int_equal(seteuid(uid), 0);
+	rc = connect(fd, (struct sockaddr *)&sun, sizeof(sun));
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(rc, 0);
+	return fd;
+}
+
+static uint8_t out[PK_WIRE_MAX], in[PK_WIRE_MAX + 1];
+static struct pk_wire w;
+
+static void
+transmit(int fd)
+{
+	assert_false(w.bad);
+	assert_int_equal(send(fd, out, w.len, MSG_NOSIGNAL), (ssize_t)w.len);
+}
+
+/* The next answer; false: the peer was ended. */
+static bool
+answer(int fd, enum pk_wire_type type, uint32_t id)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pk_wire_head head;
+	ssize_t n;
+
+	if (poll(&p, 1, PATIENCE) != 1)
+		fail_msg("no answer");
+	n = recv(fd, in, sizeof(in), 0);
+	if (n <= 0)
+		return false;
+	assert_true(pk_wire_open(&w, in, (size_t)n, &head));
+	assert_int_equal(head.type, type);
+	assert_int_equal(head.id, id);
+	return true;
+}
+
+static struct pk_wire_user_is
+user_is(int fd, const char *user, const char *rule)
+{
+	struct pk_wire_user m;
+	struct pk_wire_user_is a;
+
+	memset(&m, 0, sizeof(m));
+	TEXT(m.user, user);
+	TEXT(m.rule, rule);
+	pk_wire_begin(&w, out, PK_WIRE_USER, 0, 17);
+	pk_wire_put_user(&w, &m);
+	transmit(fd);
+	assert_true(answer(fd, PK_WIRE_USER_IS, 17));
+	assert_true(pk_wire_get_user_is(&w, &a));
+	return a;
+}
+
+static void
+begin_records(const char *user, uint64_t serial, uint32_t flags, uint32_t id)
+{
+	struct pk_audit_context c;
+
+	memset(&c, 0, sizeof(c));
+	TEXT(c.user, user);
+	pk_wire_begin(&w, out, PK_WIRE_RECORDS, flags, id);
+	pk_wire_put_context(&w, &c, serial);
+}
+
+static bool
+put_item(enum pk_audit_event event, const char *uidl, const char *reason)
+{
+	struct pk_audit_item i;
+
+	memset(&i, 0, sizeof(i));
+	i.event = event;
+	TEXT(i.uidl, uidl);
+	TEXT(i.reason, reason);
+	return pk_wire_put_item(&w, &i);
+}
+
+static enum pk_wire_result
+recorded(int fd, uint32_t id)
+{
+	struct pk_wire_recorded r;
+
+	assert_true(answer(fd, PK_WIRE_RECORDED, id));
+	assert_true(pk_wire_get_recorded(&w, &r));
+	return r.result;
+}
+
+static enum pk_wire_result
+record_why(int fd, const char *user, uint64_t serial,
+    enum pk_audit_event event, const char *uidl, const char *reason)
+{
+	begin_records(user, serial, PK_WIRE_DURABLE, 18);
+	assert_true(put_item(event, uidl, reason));
+	transmit(fd);
+	return recorded(fd, 18);
+}
+
+/* Record one thing, durably.  bob is held: nothing of his is disposed of. */
+static enum pk_wire_result
+record(int fd, const char *user, uint64_t serial, enum pk_audit_event event,
+    const char *uidl)
+{
+	return record_why(fd, user, serial, event, uidl,
+	    strcmp(user, "bob") == 0 ? "hold:h" : "dele");
+}
+
+static enum pk_wire_result
+intend(int fd, const char *user, const char *uidl)
+{
+	return record(fd, user, user_is(fd, user, "").serial,
+	    PK_AUDIT_DISPOSE_INTENT, uidl);
+}
+
+static enum pk_wire_result
+done(int fd, enum pk_wire_type type, char text[PK_WIRE_TEXT + 1])
+{
+	struct pk_wire_done d;
+
+	pk_wire_begin(&w, out, type, 0, 19);
+	if (type != PK_WIRE_STATUS)
+		pk_wire_put_text(&w, "the test");
+	transmit(fd);
+	assert_true(answer(fd, PK_WIRE_DONE, 19));
+	assert_true(pk_wire_get_done(&w, &d));
+	memcpy(text, d.text, sizeof(d.text));
+	return d.result;
+}
+
+static size_t
+unfinished(int fd, const char *user)
+{
+	struct pk_audit_item i;
+	size_t n = 0;
+
+	pk_wire_begin(&w, out, PK_WIRE_UNFINISHED, 0, 20);
+	pk_wire_put_unfinished(&w, user);
+	transmit(fd);
+	assert_true(answer(fd, PK_WIRE_UNFINISHED_IS, 20));
+	while (pk_wire_get_item(&w, &i)) {
+		assert_int_equal(i.event, PK_AUDIT_DISPOSE_INTENT);
+		n++;
+	}
+	assert_false(w.bad);
+	return n;
+}
+
+/* ---- the log, from outside ----------------------------------------------------------------- */
+
+/* How many lines of path have both texts. */
+static unsigned
+lines_with(const char *path, const char *a, const char *b)
+{
+	FILE *f = fopen(path, "r");
+	char *line = NULL;
+	size_t room = 0;
+	unsigned n = 0;
+
+	assert_non_null(f);
+	while (getline(&line, &room, f) > 0)
+		n += strstr(line, a) != NULL && strstr(line, b) != NULL;
+	free(line);
+	fclose(f);
+	return n;
+}
+
+static unsigned
+audited(const char *a, const char *b)
+{
+	return lines_with(audit_path, a, b);
+}
+
+static unsigned
+logged(const char *a)
+{
+	return lines_with(log_path, a, "");
+}
+
+/* Until it is so, or the test has failed. */
+#define WAIT_UNTIL(condition)						\
+	do {								\
+		int left;						\
+									\
+		for (left = 0; left < 500 && !(condition); left++)	\
+			(void)usleep(10000);				\
+		assert_true(condition);					\
+	} while (0)
+
+/* ---- the fixture --------------------------------------------------------------------------- */
+
+static int
+setup(void **state)
+{
+	(void)state;
+	memset(shared, 0, sizeof(*shared));
+	TEXT(dir, "/tmp/test_policyd.XXXXXX");
+	if (mkdtemp(dir) == NULL ||
+	    (geteuid() == 0 && chown(dir, NOBODY, NOBODY) != 0) ||
+	    chmod(dir, 0755) != 0)
+		return -1;
+	(void)snprintf(policy_path, sizeof(policy_path), "%s/policy.conf",
+	    dir);
+	(void)snprintf(audit_path, sizeof(audit_path), "%s/audit.log", dir);
+	(void)snprintf(socket_path, sizeof(socket_path), "%s/run/policy.sock",
+	    dir);
+	(void)snprintf(state_path, sizeof(state_path), "%s/a/state", dir);
+	(void)snprintf(log_path, sizeof(log_path), "%s/log", dir);
+	settings = (struct pk_policyd_settings){ .policy = policy_path,
+	    .audit_log = audit_path, .socket = socket_path,
+	    .state_dir = state_path, .user = "nobody", .group = "",
+	    .group_refresh = 3600 };
+	put(log_path, "");
+	policyd = 0;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	if (policyd > 0) {
+		(void)kill(policyd, SIGKILL);
+		(void)waitpid(policyd, NULL, 0);
+		policyd = 0;
+	}
+	if (parent != -1)
+		close(parent);
+	parent = -1;
+	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+/* The same with a policyd that runs, and two who ask it. */
+static int
+setup_running(void **state)
+{
+	if (setup(state) != 0)
+		return -1;
+	start(BASE);
+	anna = peer(1000, "anna", false);
+	root = peer(0, "", true);
+	return 0;
+}
+
+static int
+teardown_running(void **state)
+{
+	close(anna);
+	close(root);
+	return teardown(state);
+}
+
+static int
+group_setup(void **state)
+{
+	(void)state;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return shared != MAP_FAILED ? 0 : -1;
+}
+
+/* ---- tests: what it says -------------------------------------------------------------------- */
+
+static void
+test_policyd_says_what_the_policy_says(void **state)
+{
+	struct pk_wire_user_is a = user_is(root, "anna", "");
+
+	(void)state;
+	assert_int_equal(a.result, PK_WIRE_OK);
+	assert_true(a.serial > 0);
+	assert_true(a.policy.has_rule);
+	assert_string_equal(a.policy.rule.name, "r");
+	assert_int_equal(a.policy.rule.after_delivery, 30 * 86400);
+	assert_int_equal(a.policy.holds, 0);
+	assert_false(a.policy.rule.braked || a.policy.clock_brake);
+	a = user_is(root, "bob", "");
+	assert_int_equal(a.policy.holds, 1);
+	assert_string_equal(a.policy.hold[0], "h");
+	a = user_is(root, "carl", "");
+	assert_int_equal(a.result, PK_WIRE_OK);
+	assert_false(a.policy.has_rule);
+	/* A rule that a users file names. */
+	assert_true(user_is(root, "carl", "r").policy.has_rule);
+	assert_int_equal(user_is(root, "carl", "x").result,
+	    PK_WIRE_UNKNOWN_RULE);
+}
+
+static enum pk_wire_result
+login_is(int fd, const char *ip, bool tls, struct pk_wire_login_is *a)
+{
+	struct pk_wire_login m;
+
+	memset(&m, 0, sizeof(m));
+	TEXT(m.user, "anna");
+	TEXT(m.ip, ip);
+	m.kind = PK_KIND_PASSWORD;
+	m.tls = tls;
+	pk_wire_begin(&w, out, PK_WIRE_LOGIN, 0, 21);
+	pk_wire_put_login(&w, &m);
+	transmit(fd);
+	assert_true(answer(fd, PK_WIRE_LOGIN_IS, 21));
+	assert_true(pk_wire_get_login_is(&w, a));
+	return a->result;
+}
+
+static void
+test_policyd_judges_logins_for_auth_alone(void **state)
+{
+	struct pk_wire_login_is a;
+
+	(void)state;
+	assert_int_equal(login_is(root, "192.0.2.7", true, &a), PK_WIRE_OK);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_ALLOWS);
+	assert_string_equal(a.rule, "default");
+	assert_int_equal(login_is(root, "192.0.2.7", false, &a), PK_WIRE_OK);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_TLS);
+	assert_int_equal(login_is(root, "localhost", true, &a),
+	    PK_WIRE_FAILED);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_REFUSES);
+	assert_int_equal(login_is(anna, "192.0.2.7", true, &a),
+	    PK_WIRE_DENIED);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_REFUSES);
+}
+
+/* ---- tests: who may do what ------------------------------------------------------------------ */
+
+static void
+test_policyd_lets_a_mailbox_name_its_user_alone(void **state)
+{
+	static const char *const others[] = { "bob", "", "ann", "annaa",
+	    "ANNA" };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(user_is(anna, "anna", "").result, PK_WIRE_OK);
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(intend(root, "bob", "1"), PK_WIRE_OK);
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct pk_wire_user_is a = user_is(anna, others[i], "");
+
+		print_message("case: \"%s\"\n", others[i]);
+		assert_int_equal(a.result, PK_WIRE_DENIED);
+		assert_false(a.policy.has_rule);
+		assert_int_equal(a.policy.holds, 0);
+		assert_int_equal(a.unfinished, 0);
+		assert_int_equal(record(anna, others[i], a.serial,
+		    PK_AUDIT_DISPOSE_INTENT, "2"), PK_WIRE_DENIED);
+		assert_int_equal(record(anna, others[i], a.serial,
+		    PK_AUDIT_DISPOSED, "1"), PK_WIRE_DENIED);
+		assert_int_equal(record(anna, others[i], a.serial,
+		    PK_AUDIT_DOWNLOADED, "1"), PK_WIRE_DENIED);
+		assert_int_equal(unfinished(anna, others[i]), 0);
+	}
+	assert_int_equal(unfinished(anna, "anna"), 1);
+	assert_int_equal(unfinished(root, "bob"), 1);
+	assert_int_equal(audited("\"user\":\"bob\"", ""), 1);
+}
+
+static void
+test_policyd_lets_nobody_dispose_of_what_is_held(void **state)
+{
+	static const char *const reasons[] = { "dele", "after-download",
+	    "minimum", "released", "", "hold", "holds" };
+	uint64_t serial = user_is(root, "bob", "").serial;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		assert_int_equal(record_why(root, "bob", serial,
+		    PK_AUDIT_DISPOSE_INTENT, "1", reasons[i]), PK_WIRE_STALE);
+	assert_int_equal(unfinished(root, "bob"), 0);
+	assert_int_equal(record_why(root, "bob", serial,
+	    PK_AUDIT_DISPOSE_INTENT, "1", "hold:h"), PK_WIRE_OK);
+	assert_int_equal(record_why(root, "bob", serial,
+	    PK_AUDIT_DISPOSE_INTENT, "2", "restore"), PK_WIRE_OK);
+	assert_int_equal(record_why(root, "anna", serial,
+	    PK_AUDIT_DISPOSE_INTENT, "1", "dele"), PK_WIRE_OK);
+}
+
+static void
+test_policyd_lets_a_mailbox_report_its_messages_alone(void **state)
+{
+	unsigned event;
+
+	(void)state;
+	for (event = 0; event < PK_AUDIT_EVENTS; event++) {
+		bool own = (event >= PK_AUDIT_DOWNLOADED &&
+		    event <= PK_AUDIT_WOULD_DISPOSE);
+		const char *name = pk_audit_event_name(event);
+
+		print_message("case: %s\n", name);
+		/* So that an outcome has an intent. */
+		assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+		assert_int_equal(record(anna, "anna", user_is(anna, "anna",
+		    "").serial, event, "1"), own ? PK_WIRE_OK :
+		    PK_WIRE_DENIED);
+		assert_int_equal(intend(root, "bob", "1"), PK_WIRE_OK);
+		assert_int_equal(record(root, "bob", user_is(root, "bob",
+		    "").serial, event, "1"), PK_WIRE_OK);
+	}
+}
+
+static void
+test_policyd_lets_virtual_mailboxes_name_anybody(void **state)
+{
+	int any = peer(2000, "", false);
+
+	(void)state;
+	assert_int_equal(intend(any, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(intend(any, "carl", "1"), PK_WIRE_OK);
+	assert_int_equal(record(any, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_DENIED);
+	assert_int_equal(record(any, "anna", 0, PK_AUDIT_SWEEP, ""),
+	    PK_WIRE_DENIED);
+	close(any);
+}
+
+static void
+test_policyd_takes_no_outcome_without_its_intent(void **state)
+{
+	(void)state;
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "1"),
+	    PK_WIRE_DENIED);
+	/* Not from root either: it would prove what nobody intended. */
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_DISPOSED, "1"),
+	    PK_WIRE_DENIED);
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "2"),
+	    PK_WIRE_DENIED);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "1"),
+	    PK_WIRE_OK);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "1"),
+	    PK_WIRE_DENIED);
+	assert_int_equal(audited("\"event\":\"disposed\"", ""), 1);
+	/* All of a packet, or nothing of it. */
+	begin_records("anna", 0, PK_WIRE_DURABLE, 5);
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "7", ""));
+	assert_true(put_item(PK_AUDIT_DISPOSED, "7", ""));
+	transmit(anna);
+	assert_int_equal(recorded(anna, 5), PK_WIRE_DENIED);
+	/* One intent has one outcome, in one packet as in two. */
+	assert_int_equal(intend(anna, "anna", "3"), PK_WIRE_OK);
+	begin_records("anna", 0, PK_WIRE_DURABLE, 6);
+	assert_true(put_item(PK_AUDIT_DISPOSED, "3", ""));
+	assert_true(put_item(PK_AUDIT_RETAINED, "3", ""));
+	transmit(anna);
+	assert_int_equal(recorded(anna, 6), PK_WIRE_DENIED);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_TOP_WHOLE, "3"),
+	    PK_WIRE_OK);
+	assert_int_equal(audited("\"uidl\":\"3\"", "\"event\":\"disposed\""),
+	    1);
+	assert_int_equal(audited("\"event\":\"retained\"", ""), 0);
+	assert_int_equal(audited("\"uidl\":\"7\"", ""), 0);
+}
+
+static void
+test_policyd_takes_no_intent_of_another_state(void **state)
+{
+	uint64_t serial = user_is(anna, "anna", "").serial;
+	char text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSE_INTENT,
+	    "1"), PK_WIRE_STALE);
+	assert_int_equal(record(anna, "anna", serial - 1,
+	    PK_AUDIT_DISPOSE_INTENT, "1"), PK_WIRE_STALE);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(record(anna, "anna", serial,
+	    PK_AUDIT_DISPOSE_INTENT, "1"), PK_WIRE_STALE);
+	assert_int_equal(user_is(anna, "anna", "").unfinished, 0);
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(user_is(anna, "anna", "").unfinished, 1);
+	/* Nor after a restart, with the same policy. */
+	serial = user_is(anna, "anna", "").serial;
+	close(anna);
+	kill_it();
+	start(NULL);
+	anna = peer(1000, "anna", false);
+	assert_int_equal(record(anna, "anna", serial,
+	    PK_AUDIT_DISPOSE_INTENT, "2"), PK_WIRE_STALE);
+}
+
+static void
+test_policyd_obeys_the_administrator_alone(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+	int any = peer(2000, "", false), self = peer(geteuid() == 0 ? NOBODY :
+	    geteuid(), "nobody", false);
+
+	(void)state;
+	assert_int_equal(done(anna, PK_WIRE_RELOAD, text), PK_WIRE_DENIED);
+	assert_int_equal(done(anna, PK_WIRE_ACCEPT, text), PK_WIRE_DENIED);
+	assert_int_equal(done(anna, PK_WIRE_STATUS, text), PK_WIRE_DENIED);
+	assert_string_equal(text, "only root may do this");
+	assert_int_equal(done(any, PK_WIRE_RELOAD, text), PK_WIRE_DENIED);
+	assert_int_equal(audited("\"event\":\"policy\"", ""), 1);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_string_equal(text, "");
+	/* Without root, whoever started it. */
+	assert_int_equal(done(self, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(done(self, PK_WIRE_STATUS, text), PK_WIRE_OK);
+	assert_non_null(strstr(text, "1 rules, 1 holds"));
+	assert_int_equal(audited("\"event\":\"policy\"", "the test"), 2);
+	close(any);
+	close(self);
+}
+
+static void
+test_policyd_knows_peers_of_its_socket_by_their_uid(void **state)
+{
+	struct passwd *pw = getpwnam("daemon");
+	struct stat st;
+	int fd;
+
+	(void)state;
+	assert_int_equal(stat(socket_path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 0777, 0660);
+	/* Its group must find the way. */
+	*strrchr(socket_path, '/') = '\0';
+	assert_int_equal(stat(socket_path, &st), 0);
+	socket_path[strlen(socket_path)] = '/';
+	assert_int_equal(st.st_mode & 0777, 0755);
+	if (geteuid() != 0 || pw == NULL)
+		skip();
+	fd = socket_peer(0);
+	assert_int_equal(intend(fd, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(record(fd, "anna", 0, PK_AUDIT_SWEEP, ""),
+	    PK_WIRE_OK);
+	close(fd);
+	assert_int_equal(chmod(socket_path, 0666), 0);
+	fd = socket_peer(pw->pw_uid);
+	assert_int_equal(user_is(fd, "daemon", "").result, PK_WIRE_OK);
+	assert_int_equal(user_is(fd, "anna", "").result, PK_WIRE_DENIED);
+	assert_int_equal(record(fd, "daemon", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_DENIED);
+	assert_int_equal(audited("\"uid\":0", "\"uidl\":\"1\""), 1);
+	close(fd);
+	/* A uid without a name is nobody. */
+	fd = socket_peer(54321);
+	assert_int_equal(user_is(fd, "", "").result, PK_WIRE_DENIED);
+	assert_int_equal(user_is(fd, "54321", "").result, PK_WIRE_DENIED);
+	close(fd);
+}
+
+static void
+test_policyd_ends_who_sends_nonsense(void **state)
+{
+	static const struct { const char *data; size_t len; } bad[] = {
+		{ "x", 1 }, { "", 0 },
+		{ "\x01\x07\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* an answer */
+		{ "\x01\x00\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* USER, cut */
+		{ "\x01\x06\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* STATUS, more */
+		{ "\x01\x02\0\0\0\0\0\0\1\0\0\0\0", 13 },
+		{ "\x01\x04\0\0\0\0\0\0\1\0\0\0\0", 13 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int fd = peer(1000, "anna", i % 2 == 0);
+
+		assert_true(send(fd, bad[i].data, bad[i].len, 0) >= 0);
+		assert_false(answer(fd, PK_WIRE_DONE, 0));
+		close(fd);
+	}
+	/* An item with an event that is none, behind a good one. */
+	{
+		int fd = peer(1000, "anna", false);
+
+		begin_records("anna", 0, PK_WIRE_DURABLE, 1);
+		assert_true(put_item(PK_AUDIT_DOWNLOADED, "bad", ""));
+		out[w.len++] = PK_AUDIT_EVENTS;
+		transmit(fd);
+		assert_false(answer(fd, PK_WIRE_RECORDED, 1));
+		close(fd);
+	}
+	/* Nobody else has noticed. */
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(audited("\"bad\"", ""), 0);
+	assert_int_equal(logged("sent nonsense"), 7);
+}
+
+/* ---- tests: what is on disk ---------------------------------------------------------------- */
+
+static void
+test_policyd_has_on_disk_what_it_said_was(void **state)
+{
+	uint64_t serial = user_is(anna, "anna", "").serial;
+	char uidl[16];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		(void)snprintf(uidl, sizeof(uidl), "m%d", i);
+		assert_int_equal(intend(anna, "anna", uidl), PK_WIRE_OK);
+	}
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "m3"),
+	    PK_WIRE_OK);
+	close(anna);
+	kill_it();
+	assert_int_equal(audited("dispose-intent", "\"user\":\"anna\""), 20);
+	start(NULL);
+	anna = peer(1000, "anna", false);
+	assert_true(user_is(anna, "anna", "").serial > serial + 1000);
+	assert_int_equal(user_is(anna, "anna", "").unfinished, 19);
+	assert_int_equal(unfinished(anna, "anna"), 19);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "m3"),
+	    PK_WIRE_DENIED);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_CLOSED_UNKNOWN,
+	    "m4"), PK_WIRE_OK);
+	assert_int_equal(unfinished(anna, "anna"), 18);
+}
+
+static void
+test_policyd_answers_no_durable_record_before_the_disk(void **state)
+{
+	int before = shared->syncs;
+
+	(void)state;
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_true(shared->syncs > before);
+	/* One that need not be is in the file at once, on disk soon. */
+	begin_records("anna", 0, 0, 9);
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "soon", ""));
+	transmit(anna);
+	assert_int_equal(recorded(anna, 9), PK_WIRE_OK);
+	WAIT_UNTIL(audited("\"soon\"", "") == 1);
+	before = shared->syncs;
+	WAIT_UNTIL(shared->syncs > before);
+}
+
+static void
+test_policyd_says_nothing_of_quiet_records(void **state)
+{
+	(void)state;
+	begin_records("anna", 0, PK_WIRE_QUIET, 9);
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "quiet", ""));
+	transmit(anna);
+	begin_records("anna", 0, PK_WIRE_QUIET | PK_WIRE_DURABLE, 10);
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "quiet", ""));
+	transmit(anna);
+	begin_records("bob", 0, PK_WIRE_QUIET, 11);	/* denied */
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "quiet", ""));
+	transmit(anna);
+	/* The next answer is that of the next question. */
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(audited("\"quiet\"", ""), 2);
+}
+
+/* Whoever goes with answers unread has still said what it said. */
+static void
+test_policyd_hears_the_last_words_of_a_peer(void **state)
+{
+	struct pollfd p = { .fd = anna, .events = POLLIN };
+
+	(void)state;
+	begin_records("anna", 0, 0, 9);
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "first", ""));
+	transmit(anna);
+	assert_int_equal(poll(&p, 1, PATIENCE), 1);
+	/* Stopped, so that the last words and the end come together. */
+	assert_int_equal(kill(policyd, SIGSTOP), 0);
+	begin_records("anna", 0, PK_WIRE_QUIET, 10);
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "last", ""));
+	transmit(anna);
+	close(anna);
+	assert_int_equal(kill(policyd, SIGCONT), 0);
+	WAIT_UNTIL(audited("\"last\"", "") == 1);
+	anna = peer(1000, "anna", false);
+}
+
+#define MANY 200
+
+static void
+test_policyd_writes_for_many_at_once(void **state)
+{
+	uint64_t serial = user_is(root, "anna", "").serial;
+	int fd[MANY], i, before;
+	char uidl[16];
+
+	(void)state;
+	for (i = 0; i < MANY; i++)
+		fd[i] = peer(3000 + (uid_t)i, "", false);
+	/* They are all there. */
+	assert_int_equal(user_is(fd[MANY - 1], "x", "").result, PK_WIRE_OK);
+	assert_int_equal(kill(policyd, SIGSTOP), 0);
+	before = shared->syncs;
+	for (i = 0; i < MANY; i++) {
+		(void)snprintf(uidl, sizeof(uidl), "many%d.", i);
+		begin_records("anna", serial, PK_WIRE_DURABLE, (uint32_t)i);
+		assert_true(put_item(PK_AUDIT_DISPOSE_INTENT, uidl, ""));
+		transmit(fd[i]);
+	}
+	assert_int_equal(kill(policyd, SIGCONT), 0);
+	for (i = 0; i < MANY; i++) {
+		assert_int_equal(recorded(fd[i], (uint32_t)i), PK_WIRE_OK);
+		(void)snprintf(uidl, sizeof(uidl), "\"many%d.\"", i);
+		assert_int_equal(audited(uidl, "dispose-intent"), 1);
+	}
+	/* libevent hands out 32 at first; far fewer than one each. */
+	print_message("%d times to disk\n", shared->syncs - before);
+	assert_true(shared->syncs - before < MANY / 4);
+	for (i = 0; i < MANY; i++)
+		close(fd[i]);
+}
+
+static void
+test_policyd_does_not_wait_for_who_reads_nothing(void **state)
+{
+	int lazy = peer(1000, "anna", false), i;
+	struct pk_wire_user m;
+
+	(void)state;
+	memset(&m, 0, sizeof(m));
+	TEXT(m.user, "anna");
+	for (i = 0; i < 100000; i++) {
+		pk_wire_begin(&w, out, PK_WIRE_USER, 0, 1);
+		pk_wire_put_user(&w, &m);
+		if (send(lazy, out, w.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+			/* Once more, to see that it reads no more either. */
+			(void)usleep(100000);
+			if (send(lazy, out, w.len, MSG_NOSIGNAL |
+			    MSG_DONTWAIT) < 0)
+				break;
+		}
+	}
+	assert_true(i < 100000);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	/* It may go on when it reads. */
+	while (i-- > 0)
+		assert_true(answer(lazy, PK_WIRE_USER_IS, 1));
+	close(lazy);
+}
+
+#define FLOODS 8
+
+/* Some flood the log: others' intents are taken, and nothing is lost. */
+static void
+test_policyd_has_room_for_others(void **state)
+{
+	uint64_t serial = user_is(root, "anna", "").serial;
+	int flood[FLOODS], i, k;
+	unsigned items = 0;
+
+	(void)state;
+	for (i = 0; i < FLOODS; i++) {
+		flood[i] = peer(2000, "", false);
+		assert_int_equal(user_is(flood[i], "x", "").result,
+		    PK_WIRE_OK);
+	}
+	assert_int_equal(kill(policyd, SIGSTOP), 0);
+	begin_records("carl", 0, PK_WIRE_QUIET, 1);
+	while (put_item(PK_AUDIT_DOWNLOADED, "", ""))
+		items++;
+	for (i = k = 0; i < FLOODS; i++)
+		while (send(flood[i], out, w.len, MSG_NOSIGNAL |
+		    MSG_DONTWAIT) >= 0)
+			k++;
+	items *= (unsigned)k;
+	begin_records("anna", serial, PK_WIRE_DURABLE, 7);
+	assert_true(put_item(PK_AUDIT_DISPOSE_INTENT, "mine", ""));
+	transmit(anna);
+	assert_int_equal(kill(policyd, SIGCONT), 0);
+	assert_int_equal(recorded(anna, 7), PK_WIRE_OK);
+	print_message("%d packets with %u items\n", k, items);
+	/* It is a test only if they do not fit all at once. */
+	assert_true(items > 2 * 16384);
+	WAIT_UNTIL(audited("\"carl\"", "") == items);
+	assert_int_equal(audited("are lost", ""), 0);
+	for (i = 0; i < FLOODS; i++)
+		close(flood[i]);
+}
+
+static void
+test_policyd_takes_no_intent_while_the_log_fails(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	shared->sync_fails = true;
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_FAILED);
+	assert_int_equal(intend(anna, "anna", "2"), PK_WIRE_FAILED);
+	begin_records("anna", 0, 0, 9);
+	assert_true(put_item(PK_AUDIT_DOWNLOADED, "kept", ""));
+	transmit(anna);
+	assert_int_equal(recorded(anna, 9), PK_WIRE_OK);
+	assert_int_equal(done(root, PK_WIRE_STATUS, text), PK_WIRE_OK);
+	assert_non_null(strstr(text, "Input/output error: nothing is disposed "
+	    "of"));
+	/* It does not forget that while nothing is to be written. */
+	(void)usleep(2200000);
+	assert_int_equal(intend(anna, "anna", "3"), PK_WIRE_FAILED);
+	assert_int_equal(logged("nothing is disposed of until"), 1);
+	shared->sync_fails = false;
+	WAIT_UNTIL(logged("it is written again") == 1);
+	assert_int_equal(intend(anna, "anna", "4"), PK_WIRE_OK);
+	assert_int_equal(audited("\"kept\"", ""), 1);
+	assert_int_equal(audited("dispose-intent", ""), 1);
+	/* A brake is a record, too. */
+	assert_int_equal(audited("\"event\":\"brake\"",
+	    "Input/output error"), 1);
+	assert_int_equal(unfinished(anna, "anna"), 1);
+}
+
+/* ---- tests: another policy --------------------------------------------------------------------- */
+
+static void
+test_policyd_keeps_the_old_policy_over_an_error(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+	uint64_t serial = user_is(anna, "anna", "").serial;
+
+	(void)state;
+	put(policy_path, "\nretention \"r\" { unread = \"1x\" }\n");
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_ERROR);
+	assert_non_null(strstr(text, "policy.conf:2: unread = 1x: expected"));
+	assert_null(strchr(text, '\n'));
+	assert_int_equal(done(root, PK_WIRE_ACCEPT, text), PK_WIRE_ERROR);
+	assert_int_equal(user_is(anna, "anna", "").policy.rule.after_delivery,
+	    30 * 86400);
+	/* Nothing has changed. */
+	assert_true(user_is(anna, "anna", "").serial == serial);
+	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, NULL, -1), 0);
+	WAIT_UNTIL(logged("the old one stays in force") == 3);
+	put(policy_path, "");
+	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, NULL, -1), 0);
+	WAIT_UNTIL(!user_is(anna, "anna", "").policy.has_rule);
+	assert_int_equal(audited("\"event\":\"release\"", "hold:h"), 1);
+}
+
+/* A policy that net cannot be told of is none, and the old one stays. */
+static void
+test_policyd_refuses_what_does_not_fit_the_table(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+	FILE *f = fopen(policy_path, "w");
+	unsigned i;
+
+	(void)state;
+	fputs("apop {\n", f);
+	for (i = 0; i < 260000; i++) {
+		if (i % 5000 == 0)
+			fprintf(f, "rule \"r%u\" { allow = tls\n networks = "
+			    "{ \"::1\"", i);
+		fprintf(f, ", \"10.%u.%u.%u\"", i >> 16, i >> 8 & 255,
+		    i & 255);
+		if (i % 5000 == 4999)
+			fputs(" } }\n", f);
+	}
+	fputs("}\n", f);
+	fclose(f);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_ERROR);
+	assert_string_equal(text, "apop and passwords: too many networks");
+	assert_true(user_is(anna, "anna", "").policy.has_rule);
+}
+
+static void
+test_policyd_records_holds(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	assert_int_equal(audited("\"event\":\"hold\"", "hold:h start: why"),
+	    1);
+	put(policy_path, BASE "hold \"i\" { users = { \"carl\" } }\n");
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(audited("\"event\":\"hold\"", "hold:i the test"), 1);
+	put(policy_path, BASE "hold \"i\" { users = { \"carl\", \"dora\" } }"
+	    "\n");
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(audited("\"event\":\"hold\"", "hold:i"), 2);
+	put(policy_path, BASE);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(audited("\"event\":\"release\"", "hold:i"), 1);
+	assert_int_equal(audited("\"event\":\"hold\"", ""), 3);
+}
+
+static bool
+is_braked(void)
+{
+	return user_is(root, "anna", "").policy.rule.braked;
+}
+
+#define SHORTER "retention \"r\" { users = { \"anna\", \"bob\" } " \
+	"after-delivery = \"29d\" }\n"
+
+static void
+test_policyd_brakes_until_it_is_accepted(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	assert_false(is_braked());
+	put(policy_path, SHORTER);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_non_null(strstr(text, "1 rules wait for"));
+	assert_true(is_braked());
+	assert_int_equal(audited("\"event\":\"brake\"", "after-delivery was "
+	    "30d and is 29d"), 1);
+	assert_int_equal(done(root, PK_WIRE_STATUS, text), PK_WIRE_OK);
+	assert_non_null(strstr(text, "rule r waits for"));
+	/* Over a reload, and a restart. */
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_true(is_braked());
+	close(root);
+	kill_it();
+	start(NULL);
+	root = peer(0, "", true);
+	assert_true(is_braked());
+	assert_int_equal(done(root, PK_WIRE_ACCEPT, text), PK_WIRE_OK);
+	assert_string_equal(text, "");
+	assert_false(is_braked());
+	close(root);
+	kill_it();
+	start(NULL);
+	root = peer(0, "", true);
+	assert_false(is_braked());
+}
+
+static void
+test_policyd_brakes_although_the_state_cannot_be_saved(void **state)
+{
+	char text[PK_WIRE_TEXT + 1], path[512];
+
+	(void)state;
+	/* A directory where the file should be. */
+	(void)snprintf(path, sizeof(path), "%s/accepted.conf", state_path);
+	(void)unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	put(policy_path, BASE "retention \"new\" { }\n");
+	assert_int_equal(done(root, PK_WIRE_ACCEPT, text), PK_WIRE_OK);
+	assert_true(logged("accepted.conf: ") > 0);
+	put(policy_path, SHORTER);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_true(is_braked());
+}
+
+static void
+test_policyd_brakes_everything_after_a_bad_state(void **state)
+{
+	char path[512];
+
+	(void)state;
+	close(root);
+	kill_it();
+	(void)snprintf(path, sizeof(path), "%s/accepted.conf", state_path);
+	put(path, "retention {");
+	start(NULL);
+	root = peer(0, "", true);
+	assert_true(is_braked());
+}
+
+static void
+test_policyd_sends_its_table_again(void **state)
+{
+	struct pollfd p = { .fd = parent, .events = POLLIN };
+	char text[PK_WIRE_TEXT + 1];
+	enum pk_msg_type type;
+	union pk_msg m;
+	int pass;
+
+	(void)state;
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(poll(&p, 1, PATIENCE), 1);
+	assert_int_equal(pk_channel_recv(parent, PK_MSG_BIT(PK_MSG_TABLE),
+	    &type, &m, &pass), PK_RECEIVED);
+	close(pass);
+}
+
+/* ---- tests: groups ----------------------------------------------------------------------------- */
+
+#define BY_GROUP "retention \"one\" { users = { \"@one\" } }\n" \
+	"retention \"two\" { users = { \"@two\" } }\n"
+
+static bool
+is_in(const char *user, const char *rule)
+{
+	struct pk_wire_user_is a = user_is(root, user, "");
+
+	return a.result == PK_WIRE_OK && a.policy.has_rule &&
+	    strcmp(a.policy.rule.name, rule) == 0;
+}
+
+static void
+start_with_groups(const char *policy)
+{
+	settings.group_refresh = 1;
+	start(policy);
+	root = peer(0, "", true);
+	WAIT_UNTIL(user_is(root, "x", "").result == PK_WIRE_OK);
+}
+
+static void
+test_policyd_resolves_groups(void **state)
+{
+	struct passwd *pw = getpwnam("daemon");
+
+	(void)state;
+	start_with_groups("retention \"d\" { users = { \"@daemon\" } }\n"
+	    "retention \"m\" { users = { \"@no-such-group-either\" } }\n"
+	    "hold \"n\" { users = { \"@no-such-group-here\" } }\n");
+	if (pw != NULL && getgrgid(pw->pw_gid) != NULL &&
+	    strcmp(getgrgid(pw->pw_gid)->gr_name, "daemon") == 0)
+		assert_true(is_in("daemon", "d"));
+	assert_false(user_is(root, "nosuch", "").policy.has_rule);
+	/* Who is in it is not known: it may be anybody. */
+	assert_int_equal(user_is(root, "nosuch", "").policy.holds, 1);
+	assert_true(logged("there is no group \"no-such-group-here\"") > 0);
+	close(root);
+}
+
+static void
+test_policyd_follows_its_groups(void **state)
+{
+	uint64_t serial;
+
+	(void)state;
+	shared->fake_groups = true;
+	TEXT(shared->members[0][0], "anna");
+	TEXT(shared->members[1][0], "bob");
+	start_with_groups(BY_GROUP);
+	assert_true(is_in("anna", "one") && is_in("bob", "two"));
+	serial = user_is(root, "anna", "").serial;
+	/* A refresh that says the same changes nothing. */
+	(void)usleep(2500000);
+	assert_true(user_is(root, "anna", "").serial == serial);
+	/* One that is empty keeps its members; the other one is followed. */
+	shared->members[0][0][0] = '\0';
+	TEXT(shared->members[1][1], "carl");
+	WAIT_UNTIL(is_in("carl", "two"));
+	assert_true(is_in("anna", "one") && is_in("bob", "two"));
+	assert_true(user_is(root, "anna", "").serial != serial);
+	/* One that fails keeps all. */
+	shared->groups_fail = true;
+	shared->members[1][1][0] = '\0';
+	WAIT_UNTIL(logged("the groups stay as they were") > 0);
+	assert_true(is_in("carl", "two"));
+	shared->groups_fail = false;
+	TEXT(shared->members[0][0], "dora");
+	WAIT_UNTIL(is_in("dora", "one"));
+	assert_false(is_in("anna", "one") || is_in("carl", "two"));
+	close(root);
+}
+
+static void
+test_policyd_lets_nobody_in_before_the_groups_are_known(void **state)
+{
+	(void)state;
+	shared->fake_groups = shared->groups_fail = true;
+	settings.group_refresh = 1;
+	start(BY_GROUP "hold \"h\" { users = { \"@one\" } }\n");
+	root = peer(0, "", true);
+	assert_int_equal(user_is(root, "anna", "").result, PK_WIRE_NOT_YET);
+	WAIT_UNTIL(logged("cannot log in yet") > 0);
+	assert_int_equal(user_is(root, "anna", "").result, PK_WIRE_NOT_YET);
+	shared->groups_fail = false;
+	TEXT(shared->members[0][0], "anna");
+	WAIT_UNTIL(is_in("anna", "one"));
+	assert_int_equal(user_is(root, "anna", "").policy.holds, 1);
+	close(root);
+}
+
+/* ---- tests: beginning and end ---------------------------------------------------------------------- */
+
+static void
+test_policyd_does_without_an_audit_log(void **state)
+{
+	(void)state;
+	start("audit = off\n");
+	anna = peer(1000, "anna", false);
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "1"),
+	    PK_WIRE_OK);
+	assert_int_equal(audited("anna", ""), 0);
+	close(anna);
+}
+
+static void
+test_policyd_does_not_start_wrongly(void **state)
+{
+	(void)state;
+	/* No policy, one with an error, and a log that is none. */
+	assert_false(try_start());
+	assert_int_equal(WEXITSTATUS(reap()), 1);
+	put(policy_path, "nonsense\n");
+	assert_false(try_start());
+	assert_int_equal(WEXITSTATUS(reap()), 1);
+	put(policy_path, "");
+	assert_int_equal(unlink(audit_path), 0);
+	put(audit_path, "precious\n");
+	assert_int_equal(chmod(audit_path, 0666), 0);
+	assert_false(try_start());
+	assert_int_equal(WEXITSTATUS(reap()), 1);
+	assert_int_equal(audited("precious", ""), 1);
+	assert_true(logged("audit.log:1: no audit record") > 0);
+	assert_int_equal(unlink(audit_path), 0);
+	start(NULL);
+	stop();
+	assert_int_equal(audited("\"event\":\"start\"", ""), 1);
+	assert_int_equal(audited("\"event\":\"stop\"", ""), 1);
+}
+
+static void
+test_policyd_leaves_another_one_alone(void **state)
+{
+	pid_t second = fork();
+	int status, fd;
+
+	(void)state;
+	if (second == 0)
+		be_policyd(-1);
+	assert_int_equal(waitpid(second, &status, 0), second);
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(logged("another popkeep-policyd writes it"), 1);
+	/* The first is still to be reached. */
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	if (geteuid() != 0)
+		skip();
+	fd = socket_peer(0);
+	assert_int_equal(user_is(fd, "anna", "").result, PK_WIRE_OK);
+	close(fd);
+}
+
+static void
+test_policyd_ends_when_nobody_asks_any_more(void **state)
+{
+	(void)state;
+	/* popkeepd stops, and a session still has something to say. */
+	close(parent);
+	parent = -1;
+	(void)usleep(200000);
+	assert_int_equal(waitpid(policyd, NULL, WNOHANG), 0);
+	assert_int_equal(intend(anna, "anna", "late"), PK_WIRE_OK);
+	begin_records("anna", 0, PK_WIRE_QUIET, 1);
+	assert_true(put_item(PK_AUDIT_DISPOSED, "late", ""));
+	transmit(anna);
+	close(anna);
+	close(root);
+	assert_int_equal(reap(), 0);
+	assert_int_equal(audited("\"late\"", "disposed"), 1);
+	assert_int_equal(audited("\"event\":\"stop\"", ""), 1);
+	anna = root = -1;
+}
+
+static void
+test_policyd_does_not_wait_for_ever_at_the_end(void **state)
+{
+	(void)state;
+	stop();
+	assert_false(answer(anna, PK_WIRE_DONE, 0));
+}
+
+static void
+test_policyd_writes_everything_at_sigterm(void **state)
+{
+	(void)state;
+	put(policy_path, BASE);
+	policyd = fork();
+	if (policyd == 0)
+		be_policyd(-1);
+	if (geteuid() != 0) {
+		(void)kill(policyd, SIGKILL);
+		(void)reap();
+		skip();
+	}
+	WAIT_UNTIL(access(socket_path, F_OK) == 0 &&
+	    audited("\"event\":\"hold\"", "") == 1);
+	root = socket_peer(0);
+	assert_int_equal(intend(root, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(kill(policyd, SIGSTOP), 0);
+	begin_records("anna", 0, PK_WIRE_QUIET, 1);
+	assert_true(put_item(PK_AUDIT_DISPOSED, "1", ""));
+	transmit(root);
+	assert_int_equal(kill(policyd, SIGTERM), 0);
+	assert_int_equal(kill(policyd, SIGCONT), 0);
+	assert_int_equal(reap(), 0);
+	assert_int_equal(audited("\"event\":\"disposed\"", ""), 1);
+	assert_int_equal(audited("\"event\":\"stop\"", ""), 1);
+	close(root);
+}
+
+/* A long name of the policy, and everything that can be said of it. */
+static void
+test_policyd_cuts_its_status(void **state)
+{
+	char text[PK_WIRE_TEXT + 1], name[201];
+	size_t len = strlen(dir), i;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	(void)snprintf(policy_path, sizeof(policy_path), "%s", dir);
+	for (i = 0; i < 4; i++) {
+		len += (size_t)snprintf(policy_path + len,
+		    sizeof(policy_path) - len, "/%.*s", i < 3 ? 200 : 180,
+		    name);
+		assert_int_equal(mkdir(policy_path, 0755), 0);
+	}
+	(void)snprintf(policy_path + len, sizeof(policy_path) - len,
+	    "/%.100s", name);
+	start("retention \"a\" { }\n");
+	put(policy_path, "retention \"a\" { unread = \"1d\" }\n");
+	root = peer(0, "", true);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	shared->sync_fails = true;
+	assert_int_equal(intend(root, "anna", "1"), PK_WIRE_FAILED);
+	assert_int_equal(done(root, PK_WIRE_STATUS, text), PK_WIRE_OK);
+	assert_int_equal(strlen(text), PK_WIRE_TEXT);
+	shared->sync_fails = false;
+	close(root);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST_RUNNING(f) cmocka_unit_test_setup_teardown(f, setup_running, \
+	teardown_running)
+	const struct CMUnitTest tests[] = {
+		TEST_RUNNING(test_policyd_says_what_the_policy_says),
+		TEST_RUNNING(test_policyd_judges_logins_for_auth_alone),
+		TEST_RUNNING(test_policyd_lets_a_mailbox_name_its_user_alone),
+		TEST_RUNNING(
+		    test_policyd_lets_nobody_dispose_of_what_is_held),
+		TEST_RUNNING(
+		    test_policyd_lets_a_mailbox_report_its_messages_alone),
+		TEST_RUNNING(
+		    test_policyd_lets_virtual_mailboxes_name_anybody),
+		TEST_RUNNING(
+		    test_policyd_takes_no_outcome_without_its_intent),
+		TEST_RUNNING(test_policyd_takes_no_intent_of_another_state),
+		TEST_RUNNING(test_policyd_obeys_the_administrator_alone),
+		TEST_RUNNING(
+		    test_policyd_knows_peers_of_its_socket_by_their_uid),
+		TEST_RUNNING(test_policyd_ends_who_sends_nonsense),
+		TEST_RUNNING(test_policyd_has_on_disk_what_it_said_was),
+		TEST_RUNNING(
+		    test_policyd_answers_no_durable_record_before_the_disk),
+		TEST_RUNNING(test_policyd_says_nothing_of_quiet_records),
+		TEST_RUNNING(test_policyd_hears_the_last_words_of_a_peer),
+		TEST_RUNNING(test_policyd_writes_for_many_at_once),
+		TEST_RUNNING(
+		    test_policyd_does_not_wait_for_who_reads_nothing),
+		TEST_RUNNING(test_policyd_has_room_for_others),
+		TEST_RUNNING(
+		    test_policyd_takes_no_intent_while_the_log_fails),
+		TEST_RUNNING(test_policyd_keeps_the_old_policy_over_an_error),
+		TEST_RUNNING(
+		    test_policyd_refuses_what_does_not_fit_the_table),
+		TEST_RUNNING(test_policyd_records_holds),
+		TEST_RUNNING(test_policyd_brakes_until_it_is_accepted),
+		TEST_RUNNING(
+		    test_policyd_brakes_although_the_state_cannot_be_saved),
+		TEST_RUNNING(
+		    test_policyd_brakes_everything_after_a_bad_state),
+		TEST_RUNNING(test_policyd_sends_its_table_again),
+		TEST(test_policyd_resolves_groups),
+		TEST(test_policyd_follows_its_groups),
+		TEST(test_policyd_lets_nobody_in_before_the_groups_are_known),
+		TEST(test_policyd_does_without_an_audit_log),
+		TEST(test_policyd_does_not_start_wrongly),
+		TEST_RUNNING(test_policyd_leaves_another_one_alone),
+		TEST_RUNNING(test_policyd_ends_when_nobody_asks_any_more),
+		TEST_RUNNING(test_policyd_does_not_wait_for_ever_at_the_end),
+		TEST(test_policyd_writes_everything_at_sigterm),
+		TEST(test_policyd_cuts_its_status),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, NULL);
+}
