@@ -4,6 +4,7 @@ SPDX-License-Identifier: ISC
 """
 import base64
 import hashlib
+import json
 import os
 import random
 import re
@@ -111,6 +112,23 @@ def stored(maildir):
     return len(files), sum(os.path.getsize(f) for f in files)
 
 
+# The policy.
+
+POLICY = """\
+retention "download-and-delete" {
+    users          = { "carol", "dave" }
+    after-download = "0"        # at the QUIT of the session
+}
+hold "case-2026-17" {
+    users = { "dave" }
+    note  = "keep everything of his"
+}
+passwords { rule "demonstration" { allow = always } }
+apop      { rule "sunset" { users = { "bob" } allow = always
+                            until = "2099-12-31" } }
+"""
+
+
 # The server.
 
 def free_ports():
@@ -131,7 +149,11 @@ class Demo:
     users = {
         "ann": ("correct horse battery staple", None),
         "bob": ("tr0ub4dor-and-3", "wu3ohCh8ieshae7A"),
+        "carol": ("four words make one", None),
+        "dave": ("hold the line please", None),
     }
+    # Those of the policy; the others are drained by their clients.
+    ruled = ("carol", "dave")
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="popkeep-try.")
@@ -140,8 +162,12 @@ class Demo:
         self.process = None
 
     def start(self):
+        policy = self.dir + "/policy.conf"
+        with open(policy, "w") as f:
+            f.write(POLICY)
         argv = [HERE + "/serve", "--no-build", "--dir", self.dir, "--port",
-                str(self.port), "--tls-port", str(self.tls_port)]
+                str(self.port), "--tls-port", str(self.tls_port),
+                "--policy", policy]
         for user, (password, secret) in self.users.items():
             argv += ["--user", user, "--password", password]
             if secret:
@@ -157,9 +183,8 @@ class Demo:
             self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def maildir(self, user):
-        return self.dir + ("/Maildir" if user == "ann"
-                           else "/%s/Maildir" % user)
+    def maildir(self, user, place="Maildir"):
+        return self.dir + ("/" if user == "ann" else "/%s/" % user) + place
 
     @property
     def certificate(self):
@@ -297,6 +322,52 @@ def drain_by_tls(demo, messages):
     return compare(got, [sent(m) for _, m in messages])
 
 
+def download_and_leave(demo, user):
+    """A client that fetches everything and deletes nothing."""
+    url = "pop3s://127.0.0.1:%d/[1-3]" % demo.tls_port
+    client("curl -u %s:... %s -o /dev/null" % (user, url),
+           ["curl", "-sS", "--cacert", demo.certificate, "-u",
+            "%s:%s" % (user, demo.users[user][0]), url, "-o", "/dev/null"])
+
+
+def policy_rows(demo):
+    return [(user, "%d messages" % stored(demo.maildir(user))[0],
+             "%d messages" % stored(demo.maildir(user,
+                                                 "popkeep-retained"))[0])
+            for user in demo.ruled]
+
+
+def policy_works(demo):
+    """The rule deletes what was downloaded; the hold keeps what is dave's."""
+    print("\n".join("   " + paint("2", line) for line in
+                    POLICY.splitlines()[:8]) + "\n")
+    for user in demo.ruled:
+        fill(demo.maildir(user), mailbox()[:3])
+    for user in demo.ruled:
+        download_and_leave(demo, user)
+    print("\n   The client left everything on the server.  What is there now:\n")
+    # curl does not wait for the end.
+    for _ in range(100):
+        if not any(stored(demo.maildir(u))[0] for u in demo.ruled):
+            break
+        time.sleep(0.05)
+    table(policy_rows(demo), ("mailbox", "in the Maildir", "retained"))
+    return [stored(demo.maildir(u))[0] for u in demo.ruled] == [0, 0] and \
+        stored(demo.maildir("dave", "popkeep-retained"))[0] == 3
+
+
+def audit_rows(demo):
+    time.sleep(0.2)
+    with open(demo.dir + "/audit.log") as f:
+        records = [json.loads(line) for line in f]
+    table([(r["seq"], r["time"][11:19], r["event"], r["user"],
+            cut(r["uidl"], 18), r.get("reason", "-"))
+           for r in records if "uidl" in r and r["user"] in demo.ruled],
+          ("seq", "time", "event", "user", "unique-id", "reason"))
+    print("\n   Each line has the SHA-256 of the line before; an intent is on "
+          "disk before\n   the message is touched.")
+
+
 def log_lines(demo):
     with open(demo.dir + "/log", errors="replace") as f:
         lines = f.read().splitlines()
@@ -336,10 +407,18 @@ def farewell(demo):
    curl --login-options AUTH=+APOP -u 'bob:%(secret)s' \\
        pop3://127.0.0.1:%(port)d/
 
+   popkeep=%(tool)s
+   $popkeep -f %(dir)s/.popkeep/popkeepd.conf explain dave
+       also: check, sweep --all --dry-run, hold list, retained list dave
+
    Mailbox of ann   %(ann)s
    Mailbox of bob   %(bob)s
-   Log              %(dir)s/log
-   Configuration    %(dir)s/.popkeep/popkeepd.conf""" % {
+   Log, audit log   %(dir)s/log, audit.log
+   Configuration    %(dir)s/.popkeep/popkeepd.conf
+   Policy           %(dir)s/policy.conf""" % {
+        "tool": os.path.relpath(os.environ.get(
+            "POPKEEP_BUILD", os.path.dirname(HERE) + "/build")) +
+        "/standalone/popkeep",
         "tls": demo.tls_port, "port": demo.port, "cert": demo.certificate,
         "password": demo.users["ann"][0], "secret": demo.users["bob"][1],
         "ann": demo.maildir("ann"), "bob": demo.maildir("bob"),
@@ -348,13 +427,14 @@ def farewell(demo):
 
 def show(demo):
     messages = mailbox()
-    for user in demo.users:
+    drained = [u for u in demo.users if u not in demo.ruled]
+    for user in drained:
         fill(demo.maildir(user), messages)
     section(1, "Two mailboxes, ann's and bob's, with the same six messages")
     table([(n, what, len(m), len(sent(m)))
            for n, (what, m) in enumerate(messages, 1)],
           ("", "message", "stored", "as POP3 sends it"))
-    before = {u: stored(demo.maildir(u)) for u in demo.users}
+    before = {u: stored(demo.maildir(u)) for u in drained}
 
     section(2, "A session, over TLS (C: client, S: popkeepd)")
     dialogue(demo)
@@ -366,13 +446,20 @@ def show(demo):
     good = drain_by_tls(demo, messages) and good
 
     section(5, "Before and after")
-    after = {u: stored(demo.maildir(u)) for u in demo.users}
+    after = {u: stored(demo.maildir(u)) for u in drained}
     table([(u, "%d messages, %d octets" % before[u],
-            "%d messages, %d octets" % after[u]) for u in demo.users],
+            "%d messages, %d octets" % after[u]) for u in drained],
           ("mailbox", "before", "after"))
     good = good and all(n == 0 for n, _ in after.values())
 
-    section(6, "What popkeepd logged")
+    section(6, "The policy: download and delete for carol and dave, a hold on "
+            "dave")
+    good = policy_works(demo) and good
+
+    section(7, "What the audit log says of it")
+    audit_rows(demo)
+
+    section(8, "What popkeepd logged")
     log_lines(demo)
     return good
 
@@ -392,7 +479,7 @@ def main():
         if not once:
             for user in demo.users:
                 fill(demo.maildir(user), mailbox())
-            section(7, "Your turn (both mailboxes are full again)")
+            section(9, "Your turn (all mailboxes are full again)")
             farewell(demo)
             print("\n   %s" % paint("1", "^C ends it and removes everything."),
                   flush=True)

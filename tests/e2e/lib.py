@@ -4,10 +4,14 @@ the list of tests.  Python's standard library only.
 SPDX-License-Identifier: ISC
 """
 import contextlib
+import glob
 import hashlib
+import json
 import os
 import random
+import re
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -124,20 +128,80 @@ def private_dir():
         shutil.rmtree(path, ignore_errors=True)
 
 
+def find_faketime():
+    if SANITIZED:
+        raise Elsewhere			# ASan must be the first library
+    for pattern in ("/usr/lib/*/faketime/", "/usr/lib*/faketime/",
+                    "/usr/local/lib*/faketime/"):
+        for place in glob.glob(pattern + "libfaketime.so.1"):
+            return place
+    raise Skip("no libfaketime here")
+
+
+def built(name):
+    for place in (BUILD + "/standalone/" + name, BUILD + "/" + name):
+        if os.path.exists(place):
+            return place
+    raise AssertionError("no %s in %s" % (name, BUILD))
+
+
+def read_audit(path):
+    """The records of an audit log, whose chain is whole."""
+    records, prev = [], "0" * 64
+    with open(path, "rb") as f:
+        for line in f.read().splitlines(True):
+            if not line.endswith(b"\n"):
+                break			# it is being written
+            record = json.loads(line)
+            same(record["seq"], len(records) + 1, "seq in the audit log")
+            same(record["prev"], prev, "prev of record %d" % record["seq"])
+            prev = hashlib.sha256(line).hexdigest()
+            records.append(record)
+    return records
+
+
+OUTCOMES = ("disposed", "retained", "purged", "restored", "vanished",
+            "closed-unknown")
+
+
+def check_order(records):
+    """No outcome without an intent before it, of the same user and message.
+
+    Returns the intents that are open still, as (user, uidl)."""
+    intents = set()
+    for r in records:
+        of = (r.get("user"), r.get("uidl"))
+        if r["event"] == "dispose-intent":
+            intents.add(of)
+        elif r["event"] in OUTCOMES:
+            check(of in intents, "record %d, %s of %s, without an intent" %
+                  (r["seq"], r["event"], of))
+            intents.remove(of)
+    return intents
+
+
 class Server:
-    """tools/serve with its directory.  Use it in a with statement."""
+    """tools/serve with its directory.  Use it in a with statement.
+
+    policy: text of the policy's file.  clock: seconds that popkeepd lives in
+    the future; at: or the second at which its time stands still.  rules: user
+    -> rule that the users file names.  secretless: users without a secret."""
 
     def __init__(self, users=("ann",), settings=(), messages=(), options=(),
-                 directory=None, word="pass word of "):
+                 directory=None, word="pass word of ", policy=None, clock=0,
+                 at=None, rules=None, secretless=()):
         self.word = word		# the start of every password
         self.users = list(users)
         self.settings, self.options = list(settings), list(options)
+        self.policy, self.clock, self.at = policy, clock, at
+        self.rules, self.secretless = rules or {}, secretless
         self.own_dir = directory is None
         self.dir = directory or tempfile.mkdtemp(prefix="popkeep-e2e.")
         os.chmod(self.dir, 0o755)
         self.port, self.tls_port = free_ports()
         self.process = None
         self.deaths = False		# True: the test kills processes
+        self.audit_log = None		# None: where serve has it
         if messages:
             for user in self.users:
                 self.fill(user, messages)
@@ -160,8 +224,21 @@ class Server:
         argv = [SERVE, "--dir", self.dir, "--port", str(self.port),
                 "--tls-port", str(self.tls_port), "--no-build"]
         for user in self.users:
-            argv += ["--user", user, "--password", self.password(user),
-                     "--apop-secret", self.secret(user)]
+            argv += ["--user", user, "--password", self.password(user)]
+            if user not in self.secretless:
+                argv += ["--apop-secret", self.secret(user)]
+            if user in self.rules:
+                argv += ["--rule", self.rules[user]]
+        if self.policy is not None:
+            self.write_policy()
+            argv += ["--policy", self.dir + "/policy"]
+        if self.clock:
+            find_faketime()		# or skip
+            argv += ["--clock-offset", str(self.clock)]
+        if self.at is not None:
+            find_faketime()
+            self.set_clock(self.at)
+            argv += ["--clock-file", self.dir + "/clock"]
         for setting in self.settings:
             argv += ["--set", setting]
         errors = open(self.dir + "/serve.err", "ab")
@@ -200,9 +277,107 @@ class Server:
     def certificate(self):
         return self.dir + "/.popkeep/cert.pem"
 
-    def restart(self):
+    def restart(self, clock=None, at=None):
+        """Stop and start again, the clock so many seconds ahead, or at."""
         self.stop()
+        if clock is not None:
+            self.clock = clock
+        if at is not None:
+            self.at = at
         self.start()
+
+    def set_clock(self, at):
+        """Its time stands still at this second, from now on."""
+        self.at = at
+        with open(self.dir + "/clock.new", "w") as f:
+            f.write(time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(at)))
+        os.rename(self.dir + "/clock.new", self.dir + "/clock")
+
+    # The policy, and what was recorded.
+
+    def write_policy(self):
+        with open(self.dir + "/policy", "w") as f:
+            f.write(self.policy)
+
+    def reload(self, policy=None, good=True):
+        """SIGHUP; wait until policyd and the new net and auth are there."""
+        if policy is not None:
+            self.policy = policy
+            self.write_policy()
+        at = len(self.log())
+        self.process.send_signal(signal.SIGHUP)
+        self.until_log("policy: file=" if good else
+                       "the old one stays in force", after=at)
+        self.until_log("start:", after=at)
+
+    def now(self):
+        """What time it is for popkeepd."""
+        return time.time() + self.clock if self.at is None else self.at
+
+    def audit(self, settle=True):
+        """The records of the audit log.  settle: wait until none comes."""
+        path = self.audit_log or self.dir + "/audit.log"
+        size = None
+        while settle and size != os.stat(path).st_size:
+            size = os.stat(path).st_size
+            time.sleep(0.1)
+        return read_audit(path)
+
+    def events(self, *events, settle=True, **fields):
+        """The records of these events (none: any) with these fields."""
+        return [r for r in self.audit(settle) if
+                (not events or r["event"] in events) and
+                all(r.get(k) == v for k, v in fields.items())]
+
+    def until_events(self, count, *events, **fields):
+        """Wait for count such records, and check that there are no more."""
+        until(lambda: len(self.events(*events, settle=False, **fields)) >=
+              count, "%d records %s %s" % (count, events, fields))
+        found = self.events(*events, **fields)
+        same(len(found), count, "records %s %s" % (events, fields))
+        return found
+
+    def tool(self, *argv, status=0, stdin=""):
+        """popkeep with this server's configuration, at its time: its output."""
+        env = dict(os.environ)
+        if self.clock or self.at is not None:
+            env.update(LD_PRELOAD=find_faketime(), FAKETIME_DONT_RESET="1",
+                       FAKETIME_DONT_FAKE_MONOTONIC="1", TZ="UTC",
+                       FAKETIME_DISABLE_SHM="1", NO_FAKE_STAT="1",
+                       FAKETIME="%+ds" % self.clock if self.at is None else
+                       time.strftime("%Y-%m-%d %H:%M:%S",
+                                     time.gmtime(self.at)))
+        done = subprocess.run(
+            [built("popkeep"), "-f", self.dir + "/.popkeep/popkeepd.conf",
+             *argv], input=stdin, text=True, capture_output=True, env=env,
+            timeout=60)
+        allowed = status if isinstance(status, tuple) else (status,)
+        check(done.returncode in allowed, "popkeep %s: exit status %d: %s" % (
+            " ".join(argv), done.returncode, done.stdout + done.stderr))
+        return done.stdout
+
+    def role(self, name):
+        """The pid of a process of popkeepd."""
+        found = [pid for pid, line in family(self.process.pid).items()
+                 if re.match("popkeepd: %s\\b" % name, line)]
+        check(found, "there is no %s" % name)
+        return max(found)
+
+    def kill_all(self):
+        """SIGKILL for every process of popkeepd, and wait for tools/serve."""
+        self.deaths = True
+        for pid in family(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+        os.unlink(self.dir + "/serve.err")
+
+    def kill(self, name, sig=signal.SIGKILL):
+        """End a process of popkeepd, which is not to complain at the end."""
+        self.deaths = True
+        os.kill(self.role(name), sig)
 
     def __enter__(self):
         try:
@@ -230,6 +405,10 @@ class Server:
 
     # What is in the mailbox, as the file system shows it.
 
+    def retained(self, user=None):
+        """The contents of all messages in the Retained place, sorted."""
+        return self.stored(user, self.home(user) + "/popkeep-retained")
+
     def fill(self, user, messages, folder="new"):
         """Deliver messages (bytes each), oldest first."""
         maildir = self.maildir(user)
@@ -240,12 +419,14 @@ class Server:
 
     counter = 0
 
-    def deliver(self, user, message, folder="new", name=None):
-        """One message, as an MTA would do it: tmp, then a rename."""
+    def deliver(self, user, message, folder="new", name=None, when=None):
+        """One message, as an MTA would do it: tmp, then a rename.
+
+        when: delivered at that time."""
         maildir = self.maildir(user)
         Server.counter += 1
         name = name or "%d.M%06dP%d.test" % (
-            1600000000 + Server.counter, Server.counter, os.getpid())
+            when or 1600000000 + Server.counter, Server.counter, os.getpid())
         with open("%s/tmp/%s" % (maildir, name), "wb") as f:
             f.write(message)
             if ROOT:
@@ -257,11 +438,11 @@ class Server:
         os.rename("%s/tmp/%s" % (maildir, name), place)
         return place
 
-    def stored(self, user=None):
+    def stored(self, user=None, maildir=None):
         """The contents of all messages in new/ and cur/, sorted."""
         found = []
         for folder in ("new", "cur"):
-            path = self.maildir(user) + "/" + folder
+            path = (maildir or self.maildir(user)) + "/" + folder
             for name in os.listdir(path):
                 if os.path.isfile(path + "/" + name):
                     with open(path + "/" + name, "rb") as f:
@@ -283,9 +464,10 @@ class Server:
 
     # Connections.
 
-    def connect(self, tls=False):
+    def connect(self, tls=False, source="127.0.0.1"):
         """A connection that has read its greeting; tls: from the start."""
-        return Client(self.tls_port if tls else self.port, tls)
+        return Client(self.tls_port if tls else self.port, tls,
+                      source=source)
 
     def login(self, user=None, tls=False, wait=True):
         """A session in the TRANSACTION state.  wait: while [IN-USE]."""
@@ -307,8 +489,10 @@ class Server:
 class Client:
     """A POP3 client that does nothing by itself, on a raw socket."""
 
-    def __init__(self, port, tls=False, timeout=30, greeting=True):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, tls=False, timeout=30, greeting=True,
+                 source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout,
+                                               (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         if tls:

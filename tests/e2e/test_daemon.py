@@ -226,7 +226,7 @@ def stop_clean():
         s.start()
 
 
-@each("net", "auth")
+@each("net", "auth", "policyd")
 def role_dies(role):
     """if a role dies, popkeepd ends or recovers; it is never half there"""
     with Server(messages=fixtures.cleans(1)) as s:
@@ -474,20 +474,25 @@ def privileges_as_root():
     with Server(messages=fixtures.cleans(1)) as s:
         c = s.login()
         found = roles(s)
-        for role in ("net", "auth", "session"):
+        for role in ("net", "auth", "session", "policyd"):
             check(role in found, "no role %s in %s" % (role, found))
         mail_uid = os.stat(s.maildir()).st_uid
         try:
             net_uid = pwd.getpwnam("_popkeep").pw_uid
         except KeyError:
             net_uid = pwd.getpwnam("nobody").pw_uid
+        try:
+            policy_uid = pwd.getpwnam("_popkeep-policy").pw_uid
+        except KeyError:
+            policy_uid = pwd.getpwnam("daemon").pw_uid
         problems = []
 
         def expect(role, what, got, wanted):
             if got != wanted:
                 problems.append("%s: %s is %s, expected %s" %
                                 (role, what, got, wanted))
-        for role, uid in (("net", net_uid), ("session", mail_uid)):
+        for role, uid in (("net", net_uid), ("session", mail_uid),
+                          ("policyd", policy_uid)):
             for pid in found[role]:
                 st = status(pid)
                 expect(role, "Uid", st["Uid"], [str(uid)] * 4)
@@ -496,8 +501,9 @@ def privileges_as_root():
                 for caps in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
                     expect(role, caps, int(st[caps][0], 16), 0)
                 expect(role, "NoNewPrivs", st["NoNewPrivs"], ["1"])
+                # What NSS modules do for groups nobody can foresee.
                 expect(role, "Seccomp", st["Seccomp"],
-                       ["0" if SANITIZED else "2"])
+                       ["0" if SANITIZED or role == "policyd" else "2"])
         for pid in found["net"]:
             root = os.readlink("/proc/%d/root" % pid)
             check(root != "/", "net is not in a chroot")
@@ -509,6 +515,11 @@ def privileges_as_root():
             for target in files_of(pid):
                 if not target.startswith(s.maildir()):
                     problems.append("session has %s open" % target)
+        for pid in found["policyd"]:
+            for target in files_of(pid):
+                if not target.startswith(s.dir + "/.popkeep/") and \
+                        target != s.dir + "/audit.log":
+                    problems.append("policyd has %s open" % target)
         check(not problems, "; ".join(problems))
         c.quit()
 
@@ -689,7 +700,7 @@ def serve_refuses():
     """tools/serve: options that mean nothing yet are refused, not ignored"""
     base = [SERVE, "--dir", "/nonexistent/x", "--port", "1", "--tls-port", "2",
             "--user", "a", "--password", "b"]
-    for more in (["--policy", "/etc/hosts"], ["--dovecot"], ["--xyzzy"],
+    for more in (["--policy", "/nonexistent/policy"], ["--dovecot"], ["--xyzzy"],
                  ["--user", "a", "--password", "c"], ["--user", "../x"],
                  ["--user", "b"]):
         done = subprocess.run(base + more, capture_output=True, timeout=20)
