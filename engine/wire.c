@@ -424,6 +424,19 @@ pk_wire_get_unfinished(struct pk_wire *w, struct pk_wire_unfinished *m_r)
 	return is_whole(w);
 }
 
+void
+pk_wire_put_narrow(struct pk_wire *w, const char *user)
+{
+	put_string(w, user);
+}
+
+bool
+pk_wire_get_narrow(struct pk_wire *w, struct pk_wire_narrow *m_r)
+{
+	get_string(w, m_r->user, sizeof(m_r->user));
+	return is_whole(w);
+}
+
 /* ---- for a person --------------------------------------------------------- */
 
 void

@@ -32,6 +32,7 @@ enum pk_wire_type {
 	PK_WIRE_RELOAD,		/* read the policy again; root only */
 	PK_WIRE_ACCEPT,		/* take brakes (c) off; root only */
 	PK_WIRE_STATUS,		/* a text for a person; root only */
+	PK_WIRE_NARROW,		/* have no more rights than a mailbox's process */
 	/* Answers. */
 	PK_WIRE_USER_IS,
 	PK_WIRE_LOGIN_IS,
@@ -39,7 +40,7 @@ enum pk_wire_type {
 	PK_WIRE_UNFINISHED_IS,
 	PK_WIRE_DONE,
 };
-#define PK_WIRE_TYPES 12
+#define PK_WIRE_TYPES 13
 
 struct pk_wire_head {
 	enum pk_wire_type type;
@@ -101,6 +102,10 @@ struct pk_wire_unfinished {	/* PK_WIRE_UNFINISHED */
 	char user[PK_AUDIT_USER_SIZE];
 };
 
+struct pk_wire_narrow {		/* PK_WIRE_NARROW, answered as RECORDS is */
+	char user[PK_AUDIT_USER_SIZE];	/* that it may still name; "": any */
+};
+
 struct pk_wire_text {		/* RELOAD, ACCEPT: who and why, for the log */
 	char text[PK_WIRE_TEXT + 1];
 };
@@ -128,6 +133,7 @@ void pk_wire_put_login(struct pk_wire *w, const struct pk_wire_login *m);
 void pk_wire_put_login_is(struct pk_wire *w, const struct pk_wire_login_is *m);
 void pk_wire_put_recorded(struct pk_wire *w, enum pk_wire_result result);
 void pk_wire_put_unfinished(struct pk_wire *w, const char *user);
+void pk_wire_put_narrow(struct pk_wire *w, const char *user);
 void pk_wire_put_text(struct pk_wire *w, const char *text);
 void pk_wire_put_done(struct pk_wire *w, enum pk_wire_result result,
     const char *text);
@@ -160,6 +166,8 @@ bool pk_wire_get_login_is(struct pk_wire *w, struct pk_wire_login_is *m_r)
 bool pk_wire_get_recorded(struct pk_wire *w, struct pk_wire_recorded *m_r)
     PK_WARN_UNUSED;
 bool pk_wire_get_unfinished(struct pk_wire *w, struct pk_wire_unfinished *m_r)
+    PK_WARN_UNUSED;
+bool pk_wire_get_narrow(struct pk_wire *w, struct pk_wire_narrow *m_r)
     PK_WARN_UNUSED;
 bool pk_wire_get_text(struct pk_wire *w, struct pk_wire_text *m_r)
     PK_WARN_UNUSED;

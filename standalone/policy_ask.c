@@ -165,6 +165,18 @@ pk_policy_ask_records(struct pk_policy_ask *a, struct pk_wire *w,
 }
 
 bool
+pk_policy_ask_narrow(struct pk_policy_ask *a, const char *user)
+{
+	enum pk_wire_result result;
+	struct pk_wire w;
+
+	pk_policy_ask_begin(a, &w, PK_WIRE_NARROW, 0);
+	pk_wire_put_narrow(&w, user);
+	return pk_policy_ask_records(a, &w, &result) &&
+	    (result == PK_WIRE_OK || away(a, pk_wire_result_name(result)));
+}
+
+bool
 pk_policy_ask_done(struct pk_policy_ask *a, enum pk_wire_type type,
     const char *text, struct pk_wire_done *answer_r)
 {

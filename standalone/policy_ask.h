@@ -54,6 +54,13 @@ bool pk_policy_ask_user(struct pk_policy_ask *a, const char *user,
 bool pk_policy_ask_records(struct pk_policy_ask *a, struct pk_wire *w,
     enum pk_wire_result *result_r) PK_WARN_UNUSED;
 
+/*
+ * Give up every right but that of reporting for user ("": any), before the
+ * connection goes to a process that is not root's.
+ */
+bool pk_policy_ask_narrow(struct pk_policy_ask *a, const char *user)
+    PK_WARN_UNUSED;
+
 /* PK_WIRE_STATUS (text is NULL), _RELOAD or _ACCEPT (who and why). */
 bool pk_policy_ask_done(struct pk_policy_ask *a, enum pk_wire_type type,
     const char *text, struct pk_wire_done *answer_r) PK_WARN_UNUSED;

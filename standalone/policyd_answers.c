@@ -310,7 +310,7 @@ on_reload(struct pk_peer *p, struct pk_wire *in, const struct pk_wire_head *head
 
 	if (!pk_wire_get_text(in, &m))
 		return false;
-	if (pk_peer_is_administrator(p->uid))
+	if (p->trusted)
 		result = pk_policyd_reload(m.text,
 		    head->type == PK_WIRE_ACCEPT, text);
 	answer_done(p, head->id, result, text);
@@ -324,10 +324,27 @@ on_status(struct pk_peer *p, const struct pk_wire *in, uint32_t id)
 
 	if (in->at != in->len)
 		return false;
-	if (pk_peer_is_administrator(p->uid))
+	if (p->trusted)
 		pk_policyd_status(text, sizeof(text));
-	answer_done(p, id, pk_peer_is_administrator(p->uid) ? PK_WIRE_OK : PK_WIRE_DENIED,
-	    text);
+	answer_done(p, id, p->trusted ? PK_WIRE_OK : PK_WIRE_DENIED, text);
+	return true;
+}
+
+/* Before a peer becomes somebody else: what it keeps must be no more than his. */
+static bool
+on_narrow(struct pk_peer *p, struct pk_wire *in, uint32_t id)
+{
+	enum pk_wire_result result = p->trusted ? PK_WIRE_OK : PK_WIRE_DENIED;
+	struct pk_wire_narrow m;
+
+	if (!pk_wire_get_narrow(in, &m))
+		return false;
+	if (p->trusted) {
+		p->trusted = false;
+		p->anybody = m.user[0] == '\0';
+		memcpy(p->only, m.user, sizeof(p->only));
+	}
+	pk_peer_recorded(p, id, result);
 	return true;
 }
 
@@ -355,6 +372,8 @@ pk_answer(struct pk_peer *p, uint8_t *data, size_t len)
 		return on_reload(p, &w, &head);
 	case PK_WIRE_STATUS:
 		return on_status(p, &w, head.id);
+	case PK_WIRE_NARROW:
+		return on_narrow(p, &w, head.id);
 	case PK_WIRE_USER_IS:
 	case PK_WIRE_LOGIN_IS:
 	case PK_WIRE_RECORDED:

@@ -246,8 +246,8 @@ pk_peers_committed(bool ok)
 }
 
 /* Without root (a trial), whoever started policyd. */
-bool
-pk_peer_is_administrator(uid_t uid)
+static bool
+is_administrator(uid_t uid)
 {
 	return uid == 0 || uid == geteuid();
 }
@@ -380,14 +380,15 @@ on_accept(evutil_socket_t listen_fd, short what, void *arg)
 		return;
 	}
 	anybody = s->has_virtual_uid && cred.uid == s->virtual_uid;
-	if (!pk_peer_is_administrator(cred.uid) && !anybody && has_enough(cred.uid)) {
+	if (!is_administrator(cred.uid) && !anybody &&
+	    has_enough(cred.uid)) {
 		close(fd);
 		return;
 	}
 	p = peer_new(fd, cred.uid, cred.pid);
 	if (p == NULL)
 		return;
-	p->trusted = pk_peer_is_administrator(p->uid);
+	p->trusted = is_administrator(p->uid);
 	p->anybody = anybody;
 	if (!p->trusted && !p->anybody)
 		set_only(p);

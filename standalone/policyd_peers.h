@@ -16,7 +16,7 @@ struct pk_peer {
 	int fd;
 	uid_t uid;
 	pid_t pid;
-	bool trusted;			/* root, or popkeepd's auth */
+	bool trusted;			/* the administrator, or auth */
 	bool anybody;			/* may name any user */
 	char only[PK_AUDIT_USER_SIZE];	/* else: this one */
 	struct event *rd, *wr;
@@ -43,8 +43,5 @@ void pk_peer_wait_for_disk(struct pk_peer *p, uint32_t id);
 
 /* Records were added: they reach the file with those of others. */
 void pk_peers_have_written(void);
-
-/* Root; or, without root, whoever started policyd. */
-bool pk_peer_is_administrator(uid_t uid);
 
 #endif

@@ -325,6 +325,16 @@ parse_args(struct request *q, int argc, char **argv, const char **user_r)
 	return q->sub->changes ? q->all == (q->count == 0) : q->count == 0;
 }
 
+/* The child is not root, and needs no more of policyd than its mailbox. */
+static bool
+narrow(struct request *q)
+{
+	if (pk_policy_ask_narrow(q->ask, q->account.user))
+		return true;
+	fprintf(stderr, "popkeep: %s\n", q->ask->why);
+	return false;
+}
+
 static int
 run(struct request *q, struct pk_tool *t)
 {
@@ -335,7 +345,7 @@ run(struct request *q, struct pk_tool *t)
 	q->width = q->json ? 0 : pk_tool_rows_width();
 	q->ask = pk_tool_ask(t);
 	if (q->ask == NULL || !pk_tool_policy_of(q->ask, &q->account,
-	    &q->is) || !pk_tool_child_start(&child, &q->account, q->ask->fd,
+	    &q->is) || !narrow(q) || !pk_tool_child_start(&child, &q->account, q->ask->fd,
 	    run_child, q)) {
 		pk_policy_ask_close(&q->ask);
 		return PK_EXIT_FAILED;

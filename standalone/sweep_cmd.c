@@ -34,6 +34,7 @@ struct sweep {
 	struct pk_tool_child child;
 	uid_t uid;
 	gid_t gid;			/* of the child */
+	char child_user[PK_USERNAME_SIZE];	/* it may name; "": any */
 	const struct pk_patterns *only;	/* NULL: everybody */
 	char **busy;			/* names, to come back to */
 	size_t busy_count, busy_room;
@@ -227,17 +228,26 @@ stop(struct sweep *s)
 static bool
 need_child(struct sweep *s, const struct pk_account *a)
 {
+	const char *only = s->t->settings->users == PK_USERS_SYSTEM ?
+	    a->user : "";
 	bool ok;
 
-	if (s->child.pid > 0 && s->uid == a->uid && s->gid == a->gid)
+	if (s->child.pid > 0 && s->uid == a->uid && s->gid == a->gid &&
+	    (only[0] == '\0' || strcmp(s->child_user, only) == 0))
 		return true;
 	end_child(s);
 	/* Opened while we are root: the worker may not. */
 	s->worker.ask = pk_tool_ask(s->t);
+	if (s->worker.ask != NULL &&
+	    !pk_policy_ask_narrow(s->worker.ask, only)) {
+		fprintf(stderr, "popkeep: %s\n", s->worker.ask->why);
+		pk_policy_ask_close(&s->worker.ask);
+	}
 	if (s->worker.ask == NULL) {
 		stop(s);
 		return false;
 	}
+	(void)snprintf(s->child_user, sizeof(s->child_user), "%s", only);
 	ok = pk_tool_child_start(&s->child, a, s->worker.ask->fd,
 	    pk_sweep_worker, &s->worker);
 	pk_policy_ask_close(&s->worker.ask);

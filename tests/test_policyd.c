@@ -744,13 +744,48 @@ test_policyd_obeys_the_administrator_alone(void **state)
 	assert_int_equal(audited("\"event\":\"policy\"", ""), 1);
 	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
 	assert_string_equal(text, "");
-	/* Without root, whoever started it. */
-	assert_int_equal(done(self, PK_WIRE_RELOAD, text), PK_WIRE_OK);
-	assert_int_equal(done(self, PK_WIRE_STATUS, text), PK_WIRE_OK);
+	assert_int_equal(done(root, PK_WIRE_STATUS, text), PK_WIRE_OK);
 	assert_non_null(strstr(text, "1 rules, 1 holds"));
-	assert_int_equal(audited("\"event\":\"policy\"", "the test"), 2);
+	/* A process of popkeepd that may not record logins, whatever its uid. */
+	assert_int_equal(done(self, PK_WIRE_RELOAD, text), PK_WIRE_DENIED);
+	assert_int_equal(done(self, PK_WIRE_STATUS, text), PK_WIRE_DENIED);
+	assert_int_equal(audited("\"event\":\"policy\"", "the test"), 1);
 	close(any);
 	close(self);
+}
+
+static enum pk_wire_result
+narrow(int fd, const char *user)
+{
+	pk_wire_begin(&w, out, PK_WIRE_NARROW, 0, 23);
+	pk_wire_put_narrow(&w, user);
+	transmit(fd);
+	return recorded(fd, 23);
+}
+
+/* What a sweep does before its worker becomes the owner of a mailbox. */
+static void
+test_policyd_takes_rights_for_good(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+	int any = peer(0, "", true);
+
+	(void)state;
+	assert_int_equal(narrow(anna, "bob"), PK_WIRE_DENIED);
+	assert_int_equal(user_is(anna, "bob", "").result, PK_WIRE_DENIED);
+	assert_int_equal(narrow(root, "anna"), PK_WIRE_OK);
+	assert_int_equal(user_is(root, "anna", "").result, PK_WIRE_OK);
+	assert_int_equal(intend(root, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(user_is(root, "bob", "").result, PK_WIRE_DENIED);
+	assert_int_equal(done(root, PK_WIRE_ACCEPT, text), PK_WIRE_DENIED);
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_SWEEP, ""),
+	    PK_WIRE_DENIED);
+	assert_int_equal(narrow(root, ""), PK_WIRE_DENIED);
+	assert_int_equal(narrow(any, ""), PK_WIRE_OK);
+	assert_int_equal(user_is(any, "bob", "").result, PK_WIRE_OK);
+	assert_int_equal(record(any, "bob", 0, PK_AUDIT_HOLD, ""),
+	    PK_WIRE_DENIED);
+	close(any);
 }
 
 static void
@@ -1480,6 +1515,7 @@ main(void)
 		    test_policyd_takes_no_outcome_without_its_intent),
 		TEST_RUNNING(test_policyd_takes_no_intent_of_another_state),
 		TEST_RUNNING(test_policyd_obeys_the_administrator_alone),
+		TEST_RUNNING(test_policyd_takes_rights_for_good),
 		TEST_RUNNING(
 		    test_policyd_knows_peers_of_its_socket_by_their_uid),
 		TEST_RUNNING(test_policyd_ends_who_sends_nonsense),

@@ -88,6 +88,12 @@ fill_records(struct pk_wire *w)
 }
 
 static void
+fill_narrow(struct pk_wire *w)
+{
+	pk_wire_put_narrow(w, "anna");
+}
+
+static void
 fill_unfinished(struct pk_wire *w)
 {
 	pk_wire_put_unfinished(w, "anna");
@@ -169,6 +175,7 @@ static void (*const fills[PK_WIRE_TYPES])(struct pk_wire *w) = {
 	[PK_WIRE_LOGIN] = fill_login,
 	[PK_WIRE_RECORDS] = fill_records,
 	[PK_WIRE_UNFINISHED] = fill_unfinished,
+	[PK_WIRE_NARROW] = fill_narrow,
 	[PK_WIRE_RELOAD] = fill_text,
 	[PK_WIRE_ACCEPT] = fill_text,
 	[PK_WIRE_STATUS] = fill_nothing,
@@ -208,6 +215,7 @@ make(enum pk_wire_type type)
 #define PUT_login_is(to, m) pk_wire_put_login_is(to, m)
 #define PUT_recorded(to, m) pk_wire_put_recorded(to, (m)->result)
 #define PUT_unfinished(to, m) pk_wire_put_unfinished(to, (m)->user)
+#define PUT_narrow(to, m) pk_wire_put_narrow(to, (m)->user)
 #define PUT_text(to, m) pk_wire_put_text(to, (m)->text)
 #define PUT_done(to, m) pk_wire_put_done(to, (m)->result, (m)->text)
 
@@ -264,6 +272,8 @@ copy(struct pk_wire *w, enum pk_wire_type type, struct pk_wire *to)
 		return copy_records(w, to);
 	case PK_WIRE_UNFINISHED:
 		COPY(unfinished, w, to);
+	case PK_WIRE_NARROW:
+		COPY(narrow, w, to);
 	case PK_WIRE_RELOAD:
 	case PK_WIRE_ACCEPT:
 		COPY(text, w, to);
