@@ -141,7 +141,7 @@ void pk_wire_put_done(struct pk_wire *w, enum pk_wire_result result,
 /*
  * RECORDS: first the context, with the serial of the USER_IS that led to them
  * (0: of none; intents are refused then), then any number of items.  _item()
- * returns false, and the packet is as before, if the item does not fit any more.
+ * returns false, and the packet is as before, if the item does not fit.
  */
 void pk_wire_put_context(struct pk_wire *w, const struct pk_audit_context *c,
     uint64_t serial);

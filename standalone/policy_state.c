@@ -349,7 +349,7 @@ write_new(FILE *f, const struct pk_policy *p,
 
 /*
  * A braked rule may be braked for what became of the rules before it: as long
- * as there is one, the order stays, what is gone stays, and nobody is taken out.
+ * as there is one, the order stays, what is gone stays, nobody is taken out.
  */
 static void
 write_merged(FILE *f, const struct pk_policy *p,

@@ -23,7 +23,7 @@
 
 #define TEXT(to, text) (void)snprintf(to, sizeof(to), "%s", text)
 
-/* ---- a disk that fails ------------------------------------------------------------ */
+/* ---- a disk that fails -------------------------------------------------- */
 
 static struct {
 	long write_octets;	/* that still fit; -1: any number */
@@ -106,7 +106,7 @@ __wrap___getdelim(char **text, size_t *room, int delimiter, FILE *f)
 	    __real___getdelim(text, room, delimiter, f);
 }
 
-/* ---- the fixture -------------------------------------------------------------------- */
+/* ---- the fixture -------------------------------------------------------- */
 
 static char path[] = "/tmp/test_audit_log.XXXXXX";
 static struct pk_audit_log *l;
@@ -216,7 +216,7 @@ commit_fails(const char *expected)
 		fail_msg("\"%s\" does not say \"%s\"", why, expected);
 }
 
-/* ---- the chain, looked at from outside ------------------------------------------------ */
+/* ---- the chain, looked at from outside ---------------------------------- */
 
 static char text[8 * 1024 * 1024];
 static size_t text_len;
@@ -270,7 +270,7 @@ count_of(const char *what)
 	return n;
 }
 
-/* ---- tests: opening -------------------------------------------------------------------- */
+/* ---- tests: opening ----------------------------------------------------- */
 
 static void
 test_audit_log_continues_the_chain_over_reopening(void **state)
@@ -542,7 +542,7 @@ test_audit_log_loses_nothing_without_memory(void **state)
 	assert_int_equal(check_chain(), 4);
 }
 
-/* ---- tests: a disk that fails ----------------------------------------------------------- */
+/* ---- tests: a disk that fails ------------------------------------------- */
 
 static void
 test_audit_log_keeps_records_but_no_intents(void **state)

@@ -79,7 +79,7 @@ setup(void **state)
 	return pk_date_parse("2026-11-20", &now) ? 0 : -1;
 }
 
-/* ---- against the policy itself ----------------------------------------------------- */
+/* ---- against the policy itself ------------------------------------------ */
 
 static const char *const addresses[] = { "10.1.2.3", "10.9.9.9",
     "192.0.2.7", "2001:db8::1", "::1" };
@@ -263,7 +263,7 @@ test_login_table_tells_whether_secrets_matter(void **state)
 	}
 }
 
-/* ---- CAPA ------------------------------------------------------------------------------ */
+/* ---- CAPA --------------------------------------------------------------- */
 
 static const struct {
 	const char *text;
@@ -343,7 +343,7 @@ test_login_table_leaves_braked_rules_out(void **state)
 	pk_policy_free(&p);
 }
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------- */
 
 #define RICH "apop { rule \"a\" { users = { \"x\" } networks = { " \
 	"\"10.0.0.0/8\", \"::1/128\" } allow = always }\n" \

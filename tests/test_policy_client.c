@@ -21,7 +21,7 @@ static struct event_base *base;
 static struct pk_policy_client *client;
 static int policyd = -1;	/* our end */
 
-/* ---- a clock that can be put forward -------------------------------------------------- */
+/* ---- a clock that can be put forward ------------------------------------ */
 
 static time_t ahead;
 
@@ -37,7 +37,7 @@ __wrap_clock_gettime(clockid_t id, struct timespec *t)
 	return rc;
 }
 
-/* ---- who asks --------------------------------------------------------------------------- */
+/* ---- who asks ----------------------------------------------------------- */
 
 /* How often each was answered, and how. */
 #define ASKERS 64
@@ -78,7 +78,7 @@ ask(struct asker *a)
 	    a);
 }
 
-/* ---- policyd ------------------------------------------------------------------------------ */
+/* ---- policyd ------------------------------------------------------------ */
 
 static uint8_t packet[PK_WIRE_MAX + 1];
 
@@ -161,7 +161,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests -------------------------------------------------------------- */
 
 static void
 test_policy_client_takes_answers_out_of_order(void **state)

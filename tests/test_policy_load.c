@@ -1,5 +1,5 @@
 /*
- * Reading the policy's files: all of them, in order, or an error that says which.
+ * Reading the policy's files: all, in order, or an error that says which.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -18,7 +18,7 @@
 
 static char dir[64], said[8192];
 
-/* ---- a file that changes while it is read --------------------------------------------- */
+/* ---- a file that changes while it is read ------------------------------- */
 
 static enum { HONEST, LONGER, SHORTER, OVER } lie;
 
@@ -43,7 +43,7 @@ __wrap_read(int fd, void *buf, size_t len)
 	return __real_read(fd, buf, len);
 }
 
-/* ---- the fixture ------------------------------------------------------------------------ */
+/* ---- the fixture -------------------------------------------------------- */
 
 static void
 say(void *arg, const char *line)
@@ -135,7 +135,7 @@ says(const char *name, const char *what)
 	assert_string_equal(load(), expected);
 }
 
-/* ---- tests ---------------------------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------- */
 
 static void
 test_policy_load_reads_policy_d_in_order(void **state)

@@ -21,7 +21,7 @@
 
 static int64_t now;
 
-/* ---- the fixture ------------------------------------------------------------------ */
+/* ---- the fixture -------------------------------------------------------- */
 
 static void
 say(void *arg, const char *line)
@@ -86,7 +86,7 @@ setup(void **state)
 	return pk_date_parse("2026-11-20", &now) ? 0 : -1;
 }
 
-/* ---- what brakes ------------------------------------------------------------------- */
+/* ---- what brakes -------------------------------------------------------- */
 
 #define BASE "after-delivery = \"30d\"\n after-download = \"14d\"\n" \
 	" unread = \"60d\"\n minimum = \"7d\"\n"
@@ -416,7 +416,7 @@ test_policy_state_forgets_the_rest_once_accepted(void **state)
 	pk_policy_free(&old);
 }
 
-/* ---- against a model: who may be deleted from, and how soon? --------------------------- */
+/* ---- against a model: who may be deleted from, and how soon? ------------ */
 
 #define USERS 4
 static const char *const users[USERS] = { "anna", "bob", "carl", "dora" };
@@ -556,7 +556,7 @@ test_policy_state_never_lets_anybody_lose_mail_unannounced(void **state)
 	assert_true(gone > 5000);
 }
 
-/* ---- the file ---------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------- */
 
 static char dir[] = "/tmp/test_policy_state.XXXXXX";
 static int dirfd_ = -1;

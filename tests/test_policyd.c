@@ -1,6 +1,6 @@
 /*
- * popkeep-policyd as a process: who may ask it what, what it has on disk when it
- * says so, and what does not stop it.
+ * popkeep-policyd as a process: who may ask it what, what it has on disk when
+ * it says so, and what does not stop it.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -34,7 +34,7 @@
 #define NOBODY	65534
 #define PATIENCE 20000		/* milliseconds */
 
-/* ---- what policyd's process is made to see ------------------------------------------ */
+/* ---- what policyd's process is made to see ------------------------------ */
 
 /* Shared with it. */
 static struct {
@@ -83,7 +83,7 @@ __wrap_getgrnam(const char *name)
 	return &gr;
 }
 
-/* ---- starting and stopping it --------------------------------------------------------- */
+/* ---- starting and stopping it ------------------------------------------- */
 
 static char dir[64];
 static char policy_path[1024], audit_path[256], socket_path[256];
@@ -214,7 +214,7 @@ kill_it(void)
 	(void)reap();
 }
 
-/* ---- peers ----------------------------------------------------------------------------- */
+/* ---- peers -------------------------------------------------------------- */
 
 static int
 peer(uid_t uid, const char *only, bool trusted)
@@ -390,7 +390,7 @@ unfinished(int fd, const char *user)
 	return n;
 }
 
-/* ---- the log, from outside ----------------------------------------------------------------- */
+/* ---- the log, from outside ---------------------------------------------- */
 
 /* How many lines of path have both texts. */
 static unsigned
@@ -431,7 +431,7 @@ logged(const char *a)
 		assert_true(condition);					\
 	} while (0)
 
-/* ---- the fixture --------------------------------------------------------------------------- */
+/* ---- the fixture -------------------------------------------------------- */
 
 static int
 setup(void **state)
@@ -506,7 +506,7 @@ group_setup(void **state)
 	return shared != MAP_FAILED ? 0 : -1;
 }
 
-/* ---- tests: what it says -------------------------------------------------------------------- */
+/* ---- tests: what it says ------------------------------------------------ */
 
 static void
 test_policyd_says_what_the_policy_says(void **state)
@@ -570,7 +570,7 @@ test_policyd_judges_logins_for_auth_alone(void **state)
 	assert_int_equal(a.verdict, PK_LOGIN_RULE_REFUSES);
 }
 
-/* ---- tests: who may do what ------------------------------------------------------------------ */
+/* ---- tests: who may do what --------------------------------------------- */
 
 static void
 test_policyd_lets_a_mailbox_name_its_user_alone(void **state)
@@ -832,8 +832,8 @@ test_policyd_ends_who_sends_nonsense(void **state)
 	static const struct { const char *data; size_t len; } bad[] = {
 		{ "x", 1 }, { "", 0 },
 		{ "\x01\x07\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* an answer */
-		{ "\x01\x00\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* USER, cut */
-		{ "\x01\x06\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* STATUS, more */
+		{ "\x01\x00\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* cut */
+		{ "\x01\x06\0\0\0\0\0\0\1\0\0\0\0", 13 },	/* more */
 		{ "\x01\x02\0\0\0\0\0\0\1\0\0\0\0", 13 },
 		{ "\x01\x04\0\0\0\0\0\0\1\0\0\0\0", 13 },
 	};
@@ -864,7 +864,7 @@ test_policyd_ends_who_sends_nonsense(void **state)
 	assert_int_equal(logged("sent nonsense"), 7);
 }
 
-/* ---- tests: what is on disk ---------------------------------------------------------------- */
+/* ---- tests: what is on disk --------------------------------------------- */
 
 static void
 test_policyd_has_on_disk_what_it_said_was(void **state)
@@ -1087,7 +1087,7 @@ test_policyd_takes_no_intent_while_the_log_fails(void **state)
 	assert_int_equal(unfinished(anna, "anna"), 1);
 }
 
-/* ---- tests: another policy --------------------------------------------------------------------- */
+/* ---- tests: another policy ---------------------------------------------- */
 
 static void
 test_policyd_keeps_the_old_policy_over_an_error(void **state)
@@ -1252,7 +1252,7 @@ test_policyd_sends_its_table_again(void **state)
 	close(pass);
 }
 
-/* ---- tests: groups ----------------------------------------------------------------------------- */
+/* ---- tests: groups ------------------------------------------------------ */
 
 #define BY_GROUP "retention \"one\" { users = { \"@one\" } }\n" \
 	"retention \"two\" { users = { \"@two\" } }\n"
@@ -1345,7 +1345,7 @@ test_policyd_lets_nobody_in_before_the_groups_are_known(void **state)
 	close(root);
 }
 
-/* ---- tests: beginning and end ---------------------------------------------------------------------- */
+/* ---- tests: beginning and end ------------------------------------------- */
 
 static void
 test_policyd_does_without_an_audit_log(void **state)

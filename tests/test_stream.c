@@ -261,7 +261,7 @@ test_stream_ends_without_memory(void **state)
 	assert_true(net.gone);
 }
 
-/* ---- with a session ------------------------------------------------------------------- */
+/* ---- with a session ----------------------------------------------------- */
 
 static struct pk_session *
 new_session(void)

@@ -1,6 +1,6 @@
 /*
- * What becomes of every message: decided, told in packets, carried out; what the
- * client is told counts its own marks alone.
+ * What becomes of every message: decided, told in packets, carried out; what
+ * the client is told counts its own marks alone.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -18,7 +18,7 @@
 #define DAY	86400
 #define MANY	5000
 
-/* ---- a maildrop that is none ---------------------------------------------------------- */
+/* ---- a maildrop that is none -------------------------------------------- */
 
 static struct fake {
 	struct pk_maildrop head;
@@ -87,7 +87,7 @@ static const struct pk_maildrop_ops ops = {
 	.update = fake_update,
 };
 
-/* ---- the fixture ------------------------------------------------------------------------ */
+/* ---- the fixture -------------------------------------------------------- */
 
 static struct pk_verdicts v;
 static struct pk_user_policy up;
@@ -147,7 +147,7 @@ hold(void)
 	(void)snprintf(up.hold[0], sizeof(up.hold[0]), "case");
 }
 
-/* ---- what goes out in packets --------------------------------------------------------------- */
+/* ---- what goes out in packets ------------------------------------------- */
 
 static struct pk_audit_item items[MANY + 10];
 static size_t count, packets;
@@ -219,7 +219,7 @@ is_item(size_t i, uint32_t msgno, enum pk_audit_event event,
 	assert_string_equal(items[i].reason, reason);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests -------------------------------------------------------------- */
 
 static void
 test_verdicts_tell_what_the_client_did_from_what_is_due(void **state)

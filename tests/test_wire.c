@@ -15,7 +15,7 @@
 
 static uint8_t packet[PK_WIRE_MAX], again[PK_WIRE_MAX];
 
-/* ---- one of each ----------------------------------------------------------------- */
+/* ---- one of each -------------------------------------------------------- */
 
 static void
 fill_user(struct pk_wire *w)
@@ -197,7 +197,7 @@ make(enum pk_wire_type type)
 	return w.len;
 }
 
-/* ---- taken apart and put together again ------------------------------------------- */
+/* ---- taken apart and put together again --------------------------------- */
 
 /* Get one message and put it; false: it was refused. */
 #define COPY(name, w, to)						\
@@ -320,7 +320,7 @@ is_taken(const uint8_t *data, size_t len)
 	return ok;
 }
 
-/* ---- tests -------------------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------- */
 
 static void
 test_wire_brings_every_message_back(void **state)
