@@ -72,7 +72,7 @@ parse_entry(const struct pk_settings *s, char *line, struct pk_users_entry *e_r)
 
 	while (n < 5 && (field[n] = strsep(&line, ":")) != NULL)
 		n++;
-	if (n < 4)
+	if (n < 4 || line != NULL)
 		return "expected user:uid:gid:home or user:uid:gid:home:rule";
 	span.data = (const uint8_t *)field[0];
 	span.len = strlen(field[0]);
@@ -280,7 +280,8 @@ find_virtual(const struct pk_users_source *src, const char *user,
 		a->gid = s->virtual_gid;
 		/* A template with %d has no place for a name without one. */
 		if ((strstr(s->home, "%d") != NULL ||
-		    strstr(s->maildir, "%d") != NULL) &&
+		    strstr(s->maildir, "%d") != NULL ||
+		    strstr(s->retained, "%d") != NULL) &&
 		    strchr(user, '@') == NULL)
 			return PK_USERS_UNKNOWN;
 		return expand(s->home, user, "", home) ? PK_USERS_FOUND :

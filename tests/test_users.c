@@ -32,7 +32,7 @@ static struct pk_settings
 virtual_settings(void)
 {
 	static char home[] = "/m/%d/%n", maildir[] = "%h/Maildir";
-	static char retained[] = "%h/popkeep-retained";
+	static char retained[] = "/r/%u";
 	struct pk_settings s;
 
 	memset(&s, 0, sizeof(s));
@@ -76,6 +76,7 @@ open_file(struct pk_settings *s, const char *content)
 static void
 test_users_expand_the_template(void **state)
 {
+	static char same[] = "/m/%u", by_domain[] = "/r/%d/%n";
 	struct pk_settings s = virtual_settings();
 	struct pk_users_source *src = open_source(&s);
 	struct pk_account a;
@@ -85,7 +86,8 @@ test_users_expand_the_template(void **state)
 	assert_int_equal(pk_users_find(src, "anna@example.org", &a),
 	    PK_USERS_FOUND);
 	assert_string_equal(a.maildir, "/m/example.org/anna/Maildir");
-	assert_string_equal(a.retained, "/m/example.org/anna/popkeep-retained");
+	assert_string_equal(a.retained, "/r/anna@example.org");
+	assert_string_equal(a.rule, "");
 	assert_string_equal(a.user, "anna@example.org");
 	assert_int_equal(a.uid, valid_uid());
 	assert_int_equal(a.gid, 5001);
@@ -93,13 +95,21 @@ test_users_expand_the_template(void **state)
 	assert_int_equal(pk_users_find(src, "anna", &a), PK_USERS_UNKNOWN);
 	assert_false(pk_users_may_wait(src));
 	pk_users_close(&src);
+	/* Nor is there one for what is retained. */
+	s.home = s.maildir = same;
+	s.retained = by_domain;
+	src = open_source(&s);
+	assert_int_equal(pk_users_find(src, "anna", &a), PK_USERS_UNKNOWN);
+	assert_int_equal(pk_users_find(src, "anna@d", &a), PK_USERS_FOUND);
+	assert_string_equal(a.retained, "/r/d/anna");
+	pk_users_close(&src);
 }
 
 static void
 test_users_refuse_a_path_that_is_too_long(void **state)
 {
 	struct pk_settings s = virtual_settings();
-	char home[PK_PATH_SIZE], name[] = "n@d", retained[] = "%h/Retained";
+	char home[PK_PATH_SIZE], name[] = "n@d";
 	struct pk_users_source *src;
 	struct pk_account a;
 
@@ -108,16 +118,12 @@ test_users_refuse_a_path_that_is_too_long(void **state)
 	home[0] = '/';
 	home[sizeof(home) - 1] = '\0';
 	s.home = home;
-	s.retained = s.maildir;
 	src = open_source(&s);
 	assert_int_equal(pk_users_find(src, name, &a), PK_USERS_TOO_LONG);
 	/* "/Maildir" fits exactly, and not one octet more. */
 	home[PK_PATH_SIZE - 1 - strlen("/Maildir")] = '\0';
 	assert_int_equal(pk_users_find(src, name, &a), PK_USERS_FOUND);
 	assert_int_equal(strlen(a.maildir), PK_PATH_SIZE - 1);
-	/* Neither may the Retained place be cut. */
-	s.retained = retained;
-	assert_int_equal(pk_users_find(src, name, &a), PK_USERS_TOO_LONG);
 	pk_users_close(&src);
 }
 
@@ -157,7 +163,9 @@ test_users_file_is_read(void **state)
 	assert_int_equal(pk_users_find(src, "anna", &a), PK_USERS_FOUND);
 	assert_string_equal(a.maildir, "/h/a/Maildir");
 	assert_int_equal(a.gid, 6);
+	assert_string_equal(a.rule, "rule-1");
 	assert_int_equal(pk_users_find(src, "zoe", &a), PK_USERS_FOUND);
+	assert_string_equal(a.rule, "");
 	assert_int_equal(pk_users_find(src, "mia", &a), PK_USERS_FOUND);
 	assert_int_equal(pk_users_find(src, "ann", &a), PK_USERS_UNKNOWN);
 	assert_int_equal(pk_users_find(src, "annaa", &a), PK_USERS_UNKNOWN);
@@ -169,6 +177,9 @@ static const struct {
 	const char *expected;
 } wrong[] = {
 	{ "anna:5000", "expected user:uid:gid:home" },
+	{ "anna:5000:1:/h:rule:", "expected user:uid:gid:home" },
+	{ "anna:5000:1:/h:6789012345678901234567890123456789012345678901234567"
+	    "890123456789012", "expected the name of a retention rule" },
 	{ "anna:x:1:/h", "expected numbers" },
 	{ "anna:-1:1:/h", "expected numbers" },
 	{ "anna:5000:99999999999:/h", "expected numbers" },
