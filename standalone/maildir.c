@@ -321,7 +321,17 @@ free_maildir(struct maildir *m)
 	pk_places_deinit(&m->places);
 	pk_index_free(&m->index);
 	free(m->retained);
+	free(m->folders);
 	free(m);
+}
+
+/* false: out of memory. */
+static bool
+copy_path(const char *path, char **copy_r)
+{
+	if (path != NULL)
+		*copy_r = strdup(path);
+	return path == NULL || *copy_r != NULL;
 }
 
 /* A maildrop with nothing open; NULL: out of memory. */
@@ -337,14 +347,11 @@ new_maildir(const struct pk_maildir_settings *settings)
 	m->dirfd = m->lockfd = m->message = -1;
 	m->dirs[PK_NEW] = m->dirs[PK_CUR] = -1;
 	m->nfs = settings->nfs;
-	if (settings->retained == NULL)
+	if (copy_path(settings->retained, &m->retained) &&
+	    copy_path(settings->folders, &m->folders))
 		return m;
-	m->retained = strdup(settings->retained);
-	if (m->retained == NULL) {
-		free(m);
-		return NULL;
-	}
-	return m;
+	free_maildir(m);
+	return NULL;
 }
 
 enum pk_maildir_status

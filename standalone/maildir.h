@@ -31,6 +31,11 @@ struct pk_maildir_settings {
 	 * it is first needed.  NULL: PK_RETAIN fails for every message.
 	 */
 	const char *retained;
+	/*
+	 * The Maildir in which the folders are that messages are disposed of to,
+	 * absolute.  NULL: this one; for a Retained place: the maildrop's.
+	 */
+	const char *folders;
 };
 
 /*

@@ -28,6 +28,7 @@ struct maildir {
 	bool nfs;
 	bool opened_before;	/* popkeep.lock was there */
 	char *retained;		/* NULL: there is none */
+	char *folders;		/* NULL: this Maildir */
 	bool changed;		/* the index is to be written */
 	char why[PK_MAILDIR_WHY];
 };

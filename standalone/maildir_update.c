@@ -339,6 +339,21 @@ open_retained(struct maildir *m, struct pk_target *t)
 		(void)pk_maildir_prepare(m, t);
 }
 
+static void
+open_folder(struct maildir *m, const char *name, struct pk_target *t)
+{
+	int fd = m->dirfd;
+
+	if (m->folders != NULL)
+		fd = open(m->folders, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		pk_why_add(m->why, "%s: %m", m->folders);
+	else if (pk_target_open_folder(t, fd, name, m->why) == PK_OK)
+		(void)pk_maildir_prepare(m, t);
+	if (m->folders != NULL && fd >= 0)
+		(void)close(fd);
+}
+
 uint32_t
 pk_maildir_update(struct pk_maildrop *md, const struct pk_update *u)
 {
@@ -355,9 +370,7 @@ pk_maildir_update(struct pk_maildrop *md, const struct pk_update *u)
 	}
 	if (u->folder[0] != '\0' && is_planned(m, u, PK_DISPOSE)) {
 		targets.of[PK_DISPOSE] = &folder;
-		if (pk_target_open_folder(&folder, m->dirfd, u->folder,
-		    m->why) == PK_OK)
-			(void)pk_maildir_prepare(m, &folder);
+		open_folder(m, u->folder, &folder);
 	}
 	left = pk_maildir_carry_out(m, u, &targets);
 	pk_target_close(&retained);

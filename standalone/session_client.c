@@ -391,8 +391,8 @@ on_policy(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
 	on_opened(c);
 }
 
-static void
-ask_policy(struct client *c)
+bool
+pk_client_ask_policy(struct client *c, pk_policy_answer *answer)
 {
 	struct pk_wire_user m;
 	struct pk_wire w;
@@ -402,8 +402,7 @@ ask_policy(struct client *c)
 	memcpy(m.rule, c->rule, sizeof(m.rule));
 	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_USER, 0);
 	pk_wire_put_user(&w, &m);
-	if (!pk_policy_client_send(pk_role.policyd, &w, on_policy, c))
-		on_policy(c, NULL, NULL);
+	return pk_policy_client_send(pk_role.policyd, &w, answer, c);
 }
 
 static void
@@ -467,6 +466,7 @@ pk_client_new(const struct pk_msg_open *m, int fd)
 	if (c->next != NULL)
 		c->next->prev = &c->next;
 	pk_role.clients = c;
-	ask_policy(c);
+	if (!pk_client_ask_policy(c, on_policy))
+		on_policy(c, NULL, NULL);
 	return c;
 }

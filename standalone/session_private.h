@@ -101,6 +101,10 @@ void pk_client_end(struct client *c, enum pk_session_end end);
 /* A lost phone must not lock its owner out: end its silent session. */
 bool pk_client_take_over(const char *maildir);
 
+/* Ask policyd for the rule and holds of its user.  false: it is away. */
+bool pk_client_ask_policy(struct client *c, pk_policy_answer *answer)
+    PK_WARN_UNUSED;
+
 /* Close the maildrop and log what it has to say. */
 void pk_client_close_maildrop(struct client *c);
 

@@ -279,15 +279,7 @@ on_policy_again(void *arg, const struct pk_wire_head *head,
 static void
 ask_again(struct client *c)
 {
-	struct pk_wire_user m;
-	struct pk_wire w;
-
-	memset(&m, 0, sizeof(m));
-	memcpy(m.user, c->context.user, sizeof(m.user));
-	memcpy(m.rule, c->rule, sizeof(m.rule));
-	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_USER, 0);
-	pk_wire_put_user(&w, &m);
-	if (!pk_policy_client_send(pk_role.policyd, &w, on_policy_again, c))
+	if (!pk_client_ask_policy(c, on_policy_again))
 		give_up(c, "away");
 }
 
@@ -381,7 +373,7 @@ decide(struct client *c)
 	send_would(c);
 	c->next_intent = 1;
 	/* Without an audit, too: policyd knows of holds that came since login. */
-	if (c->verdicts.todo == 0)
+	if (c->verdicts.planned == 0)
 		carry_out(c, false);
 	else
 		send_intents(c);

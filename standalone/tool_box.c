@@ -99,10 +99,10 @@ pk_tool_box_has_retained(const struct pk_tool_box *b)
 
 static enum pk_tool_box_end
 open_maildir(struct pk_tool_box *b, const char *path, const char *retained,
-    struct pk_maildrop **md_r)
+    const char *folders, struct pk_maildrop **md_r)
 {
 	struct pk_maildir_settings set = { .nfs = b->settings->nfs,
-	    .retained = retained };
+	    .retained = retained, .folders = folders };
 
 	b->why[0] = '\0';
 	if (!is_there(path))
@@ -124,13 +124,14 @@ enum pk_tool_box_end
 pk_tool_box_open(struct pk_tool_box *b)
 {
 	return open_maildir(b, b->account->maildir, b->account->retained,
-	    &b->md);
+	    NULL, &b->md);
 }
 
 enum pk_tool_box_end
 pk_tool_box_open_retained(struct pk_tool_box *b)
 {
-	return open_maildir(b, b->account->retained, NULL, &b->retained);
+	return open_maildir(b, b->account->retained, NULL,
+	    b->account->maildir, &b->retained);
 }
 
 /* ---- records ----------------------------------------------------------- */
@@ -324,7 +325,7 @@ pk_tool_box_update(struct pk_tool_box *b, enum pk_occasion occasion,
 			return PK_TOOL_BOX_OK;
 		if (tries == 0 && !record_would(b, v))
 			return PK_TOOL_BOX_FAILED;
-		if (v->todo == 0)
+		if (v->planned == 0)
 			return PK_TOOL_BOX_OK;
 		/* Without an audit, too: policyd knows of holds since then. */
 		if (record_intents(b, v, &again))
@@ -387,12 +388,12 @@ plan_doubles(const struct pk_tool_box *b, struct pk_verdicts *v)
 	for (i = 0; i < n; i++)
 		uid_of(b->retained, i + 1, &uids[i]);
 	qsort(uids, n, sizeof(*uids), by_text);
-	v->todo = 0;
+	v->planned = 0;
 	for (i = 0; i < v->count; i++) {
 		uid_of(b->md, i + 1, &uid);
 		v->plan[i] = is_among(uids, n, &uid) ? PK_RETAIN : PK_KEEP;
 		v->fate[i].reason = PK_REASON_NONE;
-		v->todo += v->plan[i] != PK_KEEP;
+		v->planned += v->plan[i] != PK_KEEP;
 	}
 	free(uids);
 	return true;
@@ -457,7 +458,7 @@ pk_tool_box_drop_doubles(struct pk_tool_box *b, uint32_t *dropped_r)
 	*dropped_r = 0;
 	if (!plan_doubles(b, &v))
 		end = fail(b, "out of memory");
-	else if (v.todo > 0)
+	else if (v.planned > 0)
 		end = drop(b, &v, dropped_r);
 	pk_verdicts_deinit(&v);
 	if (end != PK_TOOL_BOX_OK || *dropped_r == 0)

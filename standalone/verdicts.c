@@ -51,9 +51,9 @@ count_all(struct pk_verdicts *v)
 {
 	uint32_t i;
 
-	v->todo = v->by_policy = v->would = 0;
+	v->planned = v->by_policy = v->would = 0;
 	for (i = 0; i < v->count; i++) {
-		v->todo += v->plan[i] != PK_KEEP;
+		v->planned += v->plan[i] != PK_KEEP;
 		v->by_policy += is_by_policy(v, i);
 		v->would += v->fate[i].would != v->plan[i];
 	}
@@ -119,7 +119,7 @@ pk_verdicts_keep(struct pk_verdicts *v, uint32_t msgno)
 {
 	uint32_t i = msgno - 1;
 
-	v->todo -= v->plan[i] != PK_KEEP;
+	v->planned -= v->plan[i] != PK_KEEP;
 	v->by_policy -= is_by_policy(v, i);
 	v->would -= v->fate[i].would != v->plan[i];
 	v->plan[i] = PK_KEEP;

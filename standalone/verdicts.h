@@ -33,7 +33,7 @@ struct pk_verdicts {
 	uint8_t *plan;			/* an enum pk_verdict for each message */
 	uint8_t *outcome;		/* an enum pk_outcome, after _carry_out() */
 	struct pk_fate *fate;
-	uint32_t todo;			/* messages that the plan does not keep */
+	uint32_t planned;		/* messages that the plan does not keep */
 	uint32_t by_policy;		/* those of them to be disposed of by policy */
 	uint32_t would;			/* messages whose would differs */
 };

@@ -233,7 +233,7 @@ test_verdicts_tell_what_the_client_did_from_what_is_due(void **state)
 	up.rule.after_download = 0;
 	decide(PK_OCCASION_QUIT);
 	assert_int_equal(v.count, 10);
-	assert_int_equal(v.todo, 4);
+	assert_int_equal(v.planned, 4);
 	/* Two of them by policy: the client's own mark comes first. */
 	assert_int_equal(v.by_policy, 2);
 	assert_int_equal(v.would, 0);
@@ -267,7 +267,7 @@ test_verdicts_need_no_session(void **state)
 	make_old(10);
 	assert_int_equal(pk_verdicts_decide(&v, &fake.head,
 	    PK_OCCASION_SWEEP, NULL, &up, 1, NOW), PK_OK);
-	assert_int_equal(v.todo, 1);
+	assert_int_equal(v.planned, 1);
 	assert_int_equal(v.by_policy, 1);
 	assert_int_equal(pk_verdicts_left(&v), 0);
 }
@@ -288,7 +288,7 @@ test_verdicts_tell_intents_in_many_packets(void **state)
 		if (i % 7 != 0)
 			is_item(n++, i + 1, PK_AUDIT_DISPOSE_INTENT, "dele");
 	assert_int_equal(count, n);
-	assert_int_equal(v.todo, n);
+	assert_int_equal(v.planned, n);
 }
 
 static void
@@ -334,7 +334,7 @@ test_verdicts_purge_what_was_retained(void **state)
 	fake.outcome[0] = PK_OUTCOME_DISPOSED;
 	fake.outcome[1] = PK_OUTCOME_FAILED;
 	decide(PK_OCCASION_RETAINED);
-	assert_int_equal(v.todo, 2);
+	assert_int_equal(v.planned, 2);
 	collect(INTENTS);
 	is_item(0, 1, PK_AUDIT_DISPOSE_INTENT, "released");
 	pk_verdicts_carry_out(&v);
@@ -357,7 +357,7 @@ test_verdicts_count_only_marks_as_left(void **state)
 	for (i = 0; i < 10; i++)
 		fake.outcome[i] = (uint8_t)(i % 5);
 	decide(PK_OCCASION_QUIT);
-	assert_int_equal(v.todo, 10);
+	assert_int_equal(v.planned, 10);
 	/* Nothing is gone yet. */
 	assert_int_equal(pk_verdicts_left(&v), 5);
 	pk_verdicts_carry_out(&v);
@@ -379,9 +379,9 @@ test_verdicts_keep_everything_when_told_so(void **state)
 	make_old(6);
 	events[0] = events[9] = PK_EVENT_DELE;
 	decide(PK_OCCASION_QUIT);
-	assert_int_equal(v.todo, 6);
+	assert_int_equal(v.planned, 6);
 	assert_int_equal(pk_verdicts_keep_all(&v), 2);
-	assert_int_equal(v.todo, 0);
+	assert_int_equal(v.planned, 0);
 	assert_int_equal(v.by_policy, 0);
 	collect(INTENTS);
 	assert_int_equal(count, 0);
@@ -401,10 +401,10 @@ test_verdicts_keep_the_marks_when_told_so(void **state)
 	hold();
 	events[0] = events[9] = PK_EVENT_DELE;
 	decide(PK_OCCASION_QUIT);
-	assert_int_equal(v.todo, 6);
+	assert_int_equal(v.planned, 6);
 	assert_int_equal(v.by_policy, 0);
 	pk_verdicts_only_dele(&v);
-	assert_int_equal(v.todo, 2);
+	assert_int_equal(v.planned, 2);
 	collect(INTENTS);
 	assert_int_equal(count, 2);
 	is_item(0, 1, PK_AUDIT_DISPOSE_INTENT, "hold:case");
@@ -424,12 +424,12 @@ test_verdicts_follow_another_policy(void **state)
 	hold();
 	decide(PK_OCCASION_QUIT);
 	assert_int_equal(v.by_policy, 0);
-	assert_int_equal(v.todo, 6);
+	assert_int_equal(v.planned, 6);
 	assert_int_equal(v.plan[0], PK_RETAIN);
 	up.rule.braked = true;
 	up.holds = 0;
 	decide(PK_OCCASION_QUIT);
-	assert_int_equal(v.todo, 1);
+	assert_int_equal(v.planned, 1);
 	assert_int_equal(v.would, 5);
 }
 
@@ -442,7 +442,7 @@ test_verdicts_say_what_would_be(void **state)
 	events[9] = PK_EVENT_DELE;
 	decide(PK_OCCASION_QUIT);
 	/* The last one goes anyway. */
-	assert_int_equal(v.todo, 1);
+	assert_int_equal(v.planned, 1);
 	assert_int_equal(v.would, 1);
 	collect(WOULD);
 	assert_int_equal(count, 1);
@@ -545,7 +545,7 @@ test_verdicts_do_nothing_for_nobody(void **state)
 	(void)state;
 	fake.count = 0;
 	decide(PK_OCCASION_QUIT);
-	assert_int_equal(v.todo, 0);
+	assert_int_equal(v.planned, 0);
 	collect(INTENTS);
 	collect(OUTCOMES);
 	collect(WOULD);

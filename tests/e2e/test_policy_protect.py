@@ -329,6 +329,27 @@ def to_a_folder(how):
         same(s.login().stat()[0], 1, "messages next time")
 
 
+@test
+def purged_to_a_folder():
+    """dispose = folder:Expired: a purge moves to the maildrop's folder, too"""
+    policy = 'retention "limits" { after-delivery = "never" ' \
+        'dispose = "folder:Expired" }\n'
+    messages = fixtures.cleans(2)
+    with Server(messages=messages, policy=policy +
+                'hold "h" { users = { "ann" } }\n') as s:
+        c = s.login()
+        c.ok("DELE 1")
+        c.quit()
+        same(s.retained(), messages[:1], "retained")
+        s.reload(policy)
+        s.tool("sweep", "--user", "ann")
+        same(s.retained(), [], "retained after the release")
+        same(s.stored(maildir=s.maildir() + "/.Expired"), messages[:1],
+             "files in the folder")
+        s.until_events(1, "purged", user="ann", reason="released")
+        same(check_order(s.audit()), set(), "open intents")
+
+
 # Which rule a user has.
 
 RULES = """
