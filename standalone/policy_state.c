@@ -292,11 +292,31 @@ write_users(FILE *f, const struct pk_patterns *users,
 }
 
 static void
+write_day(FILE *f, const char *key, int64_t when)
+{
+	time_t t = (time_t)when;
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) != NULL)
+		fprintf(f, "    %s = \"%04d-%02d-%02d\"\n", key,
+		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+}
+
+/* Its last day is the one before it is over. */
+static void
+write_hold(FILE *f, const struct pk_hold *h)
+{
+	fprintf(f, "hold \"%s\" {\n", h->name);
+	write_users(f, &h->users, NULL);
+	if (h->until != PK_NEVER)
+		write_day(f, "until", h->until - 1);
+	fputs("}\n", f);
+}
+
+static void
 write_rule(FILE *f, const struct pk_retention *r,
     const struct pk_patterns *also)
 {
-	time_t from = (time_t)r->rule.effective_from;
-	struct tm tm;
 	size_t i;
 
 	fprintf(f, "retention \"%s\" {\n", r->rule.name);
@@ -308,9 +328,8 @@ write_rule(FILE *f, const struct pk_retention *r,
 	    "first-seen", r->rule.unconfirmed_limit);
 	if (r->rule.folder[0] != '\0')
 		fprintf(f, "    dispose = \"folder:%s\"\n", r->rule.folder);
-	if (from != 0 && gmtime_r(&from, &tm) != NULL)
-		fprintf(f, "    effective-from = \"%04d-%02d-%02d\"\n",
-		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+	if (r->rule.effective_from != 0)
+		write_day(f, "effective-from", r->rule.effective_from);
 	fputs("}\n", f);
 }
 
@@ -385,6 +404,8 @@ pk_policy_state_write(FILE *f, const struct pk_policy *p,
 		write_merged(f, p, accepted);
 	for (i = 0; i < p->retentions && !braked; i++)
 		write_rule(f, &p->retention[i], NULL);
+	for (i = 0; i < p->holds; i++)
+		write_hold(f, &p->hold[i]);
 	return fflush(f) == 0 && !ferror(f) ? 0 : -1;
 }
 

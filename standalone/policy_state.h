@@ -31,7 +31,8 @@ void pk_policy_brake(struct pk_policy *p, const struct pk_policy *accepted,
  * Write what is accepted now to f, in the syntax of the policy file: the rules
  * of p.  While some of them are braked: of those the accepted version, if there
  * is one, and around it every rule and every user that was accepted, so that
- * the brake is the same when it is asked for again.  0, or -1.
+ * the brake is the same when it is asked for again.  And the holds, so that it
+ * is recorded which came and went while policyd did not run.  0, or -1.
  */
 int pk_policy_state_write(FILE *f, const struct pk_policy *p,
     const struct pk_policy *accepted) PK_WARN_UNUSED;

@@ -191,8 +191,8 @@ adopt(struct pk_policy *p, const char *who, bool accept)
 	pk_policyd.braked = 0;
 	pk_policy_brake(p, accept ? NULL : pk_policyd.accepted,
 	    pk_policyd_clock(CLOCK_REALTIME), say_brake, NULL);
+	record_holds(old != NULL ? old : pk_policyd.accepted, who);
 	save_accepted();
-	record_holds(old, who);
 	pk_policy_free(&old);
 	pk_log(PK_LOG_INFO, "policy: file=%s rules=%zu holds=%zu braked=%u "
 	    "audit=%s%s", pk_policyd.settings->policy, p->retentions,

@@ -1145,8 +1145,7 @@ test_policyd_records_holds(void **state)
 	char text[PK_WIRE_TEXT + 1];
 
 	(void)state;
-	assert_int_equal(audited("\"event\":\"hold\"", "hold:h start: why"),
-	    1);
+	WAIT_UNTIL(audited("\"event\":\"hold\"", "hold:h start: why") == 1);
 	put(policy_path, BASE "hold \"i\" { users = { \"carl\" } }\n");
 	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
 	assert_int_equal(audited("\"event\":\"hold\"", "hold:i the test"), 1);
@@ -1158,6 +1157,28 @@ test_policyd_records_holds(void **state)
 	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
 	assert_int_equal(audited("\"event\":\"release\"", "hold:i"), 1);
 	assert_int_equal(audited("\"event\":\"hold\"", ""), 3);
+}
+
+/* What came and went while it did not run; and nothing else. */
+static void
+test_policyd_records_holds_over_a_restart(void **state)
+{
+	(void)state;
+	start(BASE "hold \"i\" { users = { \"carl\" } until = "
+	    "\"2099-12-31\" }\n");
+	stop();
+	assert_int_equal(audited("\"event\":\"hold\"", ""), 2);
+	start(NULL);
+	stop();
+	assert_int_equal(audited("\"event\":\"hold\"", ""), 2);
+	start("hold \"i\" { users = { \"carl\" } until = \"2099-12-30\" }\n"
+	    "hold \"j\" { }\n");
+	stop();
+	assert_int_equal(audited("\"event\":\"hold\"", "hold:i start"), 2);
+	assert_int_equal(audited("\"event\":\"hold\"", "hold:j start"), 1);
+	assert_int_equal(audited("\"event\":\"hold\"", ""), 4);
+	assert_int_equal(audited("\"event\":\"release\"", "hold:h start"), 1);
+	assert_int_equal(audited("\"event\":\"release\"", ""), 1);
 }
 
 static bool
@@ -1534,6 +1555,7 @@ main(void)
 		TEST_RUNNING(
 		    test_policyd_refuses_what_does_not_fit_the_table),
 		TEST_RUNNING(test_policyd_records_holds),
+		TEST(test_policyd_records_holds_over_a_restart),
 		TEST_RUNNING(test_policyd_brakes_until_it_is_accepted),
 		TEST_RUNNING(
 		    test_policyd_brakes_although_the_state_cannot_be_saved),
