@@ -354,7 +354,7 @@ test_policy_client_ends_who_sends_nonsense(void **state)
 	static const struct { const char *data; size_t len; } bad[] = {
 		{ "x", 1 }, { "", 0 },
 		{ "\x02\x09\0\0\0\0\0\0\x01\0\0\0\0", 13 },
-		{ "\x01\x0c\0\0\0\0\0\0\x01\0\0\0\0", 13 },
+		{ "\x01\x0d\0\0\0\0\0\0\x01\0\0\0\0", 13 },
 		{ "\x01\x09\x01\0\0\0\0\0\x01\0\0\0\0", 13 },
 		{ "\x01\x09\0\0\0\0\0\0\x01\0\0", 11 },
 	};
