@@ -32,7 +32,7 @@
 #define TEXT(to, text) (void)snprintf(to, sizeof(to), "%.*s", \
     (int)sizeof(to) - 1, text)
 #define NOBODY	65534
-#define PATIENCE 20000		/* milliseconds */
+#define PATIENCE 60000		/* milliseconds */
 
 /* ---- what policyd's process is made to see ------------------------------ */
 
@@ -426,7 +426,7 @@ logged(const char *a)
 	do {								\
 		int left;						\
 									\
-		for (left = 0; left < 500 && !(condition); left++)	\
+		for (left = 0; left < 6000 && !(condition); left++)	\
 			(void)usleep(10000);				\
 		assert_true(condition);					\
 	} while (0)
