@@ -72,14 +72,32 @@ minute(int64_t time, char out[PK_TOOL_TIME_SIZE])
 	return out;
 }
 
+/* Why the verdict is this one; in brackets why it will be another, if only
+ * that can be told. */
+static void
+put_reason(const struct pk_tool_rows *r, const struct pk_decision *d,
+    const struct pk_decision *next, char *out, size_t size)
+{
+	bool would = d->would != d->verdict;
+	enum pk_reason why = would ? d->would_reason : d->reason;
+	char text[PK_REASON_SIZE];
+	bool later = why == PK_REASON_NONE && d->changes != PK_NEVER;
+
+	if (later)
+		why = next->would_reason;
+	(void)snprintf(out, size, later ? "(%s)" : "%s",
+	    pk_reason_text(why, r->up, text));
+}
+
 static void
 put_row(const struct pk_tool_rows *r, const struct pk_message_info *info,
-    const struct pk_facts *f, const struct pk_decision *d)
+    const struct pk_facts *f, const struct pk_decision *d,
+    const struct pk_decision *next)
 {
 	char delivered[PK_TOOL_TIME_SIZE], downloaded[PK_TOOL_TIME_SIZE];
 	char read[PK_TOOL_TIME_SIZE], changes[PK_TOOL_TIME_SIZE];
 	char octets[24], count[24], verdict[32], line[LINE_SIZE];
-	char reason[PK_REASON_SIZE];
+	char reason[PK_REASON_SIZE + 2];
 	bool would = d->would != d->verdict;
 	int uid = r->width > 0 && info->uid_len > UID_CUT ? UID_CUT :
 	    (int)info->uid_len;
@@ -89,10 +107,9 @@ put_row(const struct pk_tool_rows *r, const struct pk_message_info *info,
 	/* In brackets: what it would be if the rule acted. */
 	(void)snprintf(verdict, sizeof(verdict), would ? "(%s)" : "%s",
 	    pk_verdict_name(would ? d->would : d->verdict));
+	put_reason(r, d, next, reason, sizeof(reason));
 	(void)snprintf(line, sizeof(line), ROW, uid, info->uid, verdict,
-	    pk_reason_text(would ? d->would_reason : d->reason, r->up,
-	    reason), minute(d->changes, changes),
-	    day(f->delivered, delivered), day(f->downloaded, downloaded),
+	    reason, minute(d->changes, changes), day(f->delivered, delivered), day(f->downloaded, downloaded),
 	    day(f->read, read), count, octets);
 	put_line(r, line);
 }
@@ -148,13 +165,16 @@ pk_tool_json_text(const char *text)
 
 static void
 put_object(const struct pk_tool_rows *r, const struct pk_message_info *info,
-    const struct pk_facts *f, const struct pk_decision *d)
+    const struct pk_facts *f, const struct pk_decision *d,
+    const struct pk_decision *next)
 {
 	char reason[PK_REASON_SIZE], would[PK_REASON_SIZE];
+	char then[PK_REASON_SIZE];
+	bool later = d->changes != PK_NEVER;
 	json_t *o;
 
 	o = json_pack("{s:s%, s:I, s:o, s:o, s:o, s:I, s:s, s:s, s:s, s:s, "
-	    "s:o}", "uidl", info->uid, info->uid_len,
+	    "s:o, s:o, s:o}", "uidl", info->uid, info->uid_len,
 	    "size", (json_int_t)info->octets,
 	    "delivered", pk_tool_json_time(f->delivered),
 	    "downloaded", pk_tool_json_time(f->downloaded),
@@ -164,7 +184,11 @@ put_object(const struct pk_tool_rows *r, const struct pk_message_info *info,
 	    "reason", pk_reason_text(d->reason, r->up, reason),
 	    "would", pk_verdict_name(d->would),
 	    "would_reason", pk_reason_text(d->would_reason, r->up, would),
-	    "changes", pk_tool_json_time(d->changes));
+	    "changes", pk_tool_json_time(d->changes),
+	    "next", pk_tool_json_text(later ? pk_verdict_name(next->would) :
+	    NULL),
+	    "next_reason", pk_tool_json_text(later ? pk_reason_text(
+	    next->would_reason, r->up, then) : NULL));
 	fprintf(r->out, "%s", r->shown > 0 ? ",\n" : "\n");
 	if (o != NULL)
 		(void)json_dumpf(o, r->out, JSON_COMPACT | JSON_ENSURE_ASCII);
@@ -176,15 +200,18 @@ pk_tool_rows_message(struct pk_tool_rows *r, const struct pk_maildrop *md,
     uint32_t msgno, enum pk_occasion occasion)
 {
 	struct pk_message_info info;
-	struct pk_decision d;
+	struct pk_decision d, next;
 	struct pk_facts f;
 
 	md->ops->info(md, msgno, &info);
 	md->ops->facts(md, msgno, r->now, &f);
 	pk_decide(r->up, &f, occasion, NULL, r->now, &d);
+	next = d;
+	if (d.changes != PK_NEVER)
+		pk_decide(r->up, &f, occasion, NULL, d.changes, &next);
 	if (r->json)
-		put_object(r, &info, &f, &d);
+		put_object(r, &info, &f, &d, &next);
 	else
-		put_row(r, &info, &f, &d);
+		put_row(r, &info, &f, &d, &next);
 	r->shown++;
 }

@@ -43,8 +43,11 @@ class Sweep(Policyd):
             "unconfirmed", "changes")], ["dispose", "after-delivery",
                                          "dispose", None, None, 0, None])
         self.assertEqual(by[old]["size"], 12 + len(old) + 1)
-        self.assertEqual((by[new]["verdict"], by[new]["reason"]),
-                         ("keep", "none"))
+        self.assertEqual([by[new][k] for k in (
+            "verdict", "reason", "next", "next_reason")],
+            ["keep", "none", "dispose", "after-delivery"])
+        self.assertEqual((by[old]["next"], by[old]["next_reason"]),
+                         (None, None))
         due = time.strftime("%Y-%m-%dT", time.gmtime(
             int(new.split(".")[0]) + 30 * DAY))
         self.assertTrue(by[new]["changes"].startswith(due), by[new])
@@ -52,7 +55,8 @@ class Sweep(Policyd):
             "messages"]], [new])
         self.failed(1, "no message has this unique-id", "explain", "ann", "x")
         text = self.done(0, "explain", "ann").stdout
-        self.assertIn(old, text)
+        self.assertRegex(text, old + r" +dispose +after-delivery +-")
+        self.assertRegex(text, new + r" +keep +\(after-delivery\) +2")
         self.assertNotIn("\nretained", text)
 
     def test_explain_does_not_guess_why(self):
