@@ -51,15 +51,6 @@ print_member(FILE *f, const char *name)
 		fprintf(f, "u%s\n", user);
 }
 
-/* getgrnam(3): these say that there is none, others that it failed. */
-static void
-end_if_failed(int errnum)
-{
-	if (errnum != 0 && errnum != ENOENT && errnum != ESRCH &&
-	    errnum != EBADF && errnum != EPERM)
-		_exit(1);
-}
-
 /* Those whose first group it is are no members by the group's own list. */
 static void
 print_primary(FILE *f, gid_t gid)
@@ -75,7 +66,9 @@ print_primary(FILE *f, gid_t gid)
 		if (pw->pw_gid == gid)
 			print_member(f, pw->pw_name);
 	}
-	end_if_failed(errno);
+	/* The end of all users may be ENOENT: getpwent(3). */
+	if (errno != 0 && errno != ENOENT)
+		_exit(1);
 	endpwent();
 }
 
@@ -88,13 +81,14 @@ print_group(FILE *f, const char *name)
 	gid_t gid;
 
 	/*
-	 * Other errors than none are said to mean that there is no such group.
-	 * glibc sets none then, and ENOENT where a service is not there (yet).
+	 * getgrnam(3) lists errors that may mean that there is no such group.
+	 * glibc sets none then, and ENOENT where a service is not there (yet):
+	 * every error is a failure.
 	 */
 	errno = 0;
 	gr = getgrnam(name);
-	if (gr == NULL)
-		end_if_failed(errno);
+	if (gr == NULL && errno != 0)
+		_exit(1);
 	fprintf(f, "%c%s\n", gr != NULL ? 'g' : '?', name);
 	if (gr == NULL)
 		return;
