@@ -61,6 +61,7 @@ class Sweep(Policyd):
 
     def test_explain_does_not_guess_why(self):
         self.mail("ann", 1, 1)
+        self.assertIsNotNone(self.explain("ann")["rule"]["why"])
         self.policy("# not what is in force\n" + POLICY)
         self.assertIsNone(self.explain("ann")["rule"]["why"])
 
