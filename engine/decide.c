@@ -78,16 +78,24 @@ is_downloaded_unconfirmed(const struct pk_rule *rule,
 }
 
 static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * The first time that it was, or counted as, downloaded: what comes later must
+ * not put off a clock that runs.
+ */
+static int64_t
 download_time(const struct pk_rule *rule, const struct pk_facts *facts,
     const struct pk_happened *happened, int64_t now)
 {
-	int64_t before = known(facts->downloaded);
+	int64_t first = known(facts->downloaded);
 
-	if (happened->downloaded)
-		return now < before ? now : before;
-	if (facts->downloaded <= 0 && is_downloaded_unconfirmed(rule, facts))
-		return known(facts->unconfirmed_last);
-	return before;
+	if (is_downloaded_unconfirmed(rule, facts))
+		first = earlier(first, known(facts->unconfirmed_last));
+	return happened->downloaded ? earlier(first, now) : first;
 }
 
 /* Where a fact makes no sense, it was read: that keeps it. */

@@ -76,9 +76,9 @@ struct pk_decision {
  * A rule that does not bind is as if there were none, its minimum included; a
  * rule that is only braked keeps its minimum.
  *
- * after-download counts from facts.downloaded or from now, where this session
- * downloaded it, whichever is earlier; where there is neither and
- * unconfirmed-limit is reached, from facts.unconfirmed_last.
+ * after-download counts from the earliest of facts.downloaded, of now, where this
+ * session downloaded it, and, where unconfirmed-limit is reached, of
+ * facts.unconfirmed_last.
  * A message that was read (facts.read, or downloaded in one of these ways, or
  * by this session's TOP) has no unread limit.  It counts from the later of
  * delivered and facts_since; from delivered alone if the rule says DELIVERY and

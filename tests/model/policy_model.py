@@ -40,15 +40,13 @@ def known(time):
 
 
 def download_times(case):
-    """When the message was downloaded, as a list: at most one is used."""
-    sure = [case.downloaded] if case.downloaded > 0 else []
+    """When the message was, or counts as, downloaded; None: nobody knows."""
+    times = [case.downloaded] if case.downloaded > 0 else []
     if case.occasion == QUIT and case.just_downloaded:
-        sure.append(case.now)
-    if sure:
-        return [min(sure)]
+        times.append(case.now)
     if 0 < case.unconfirmed_limit <= case.unconfirmed:
-        return [known(case.unconfirmed_last)]
-    return []
+        times.append(known(case.unconfirmed_last))
+    return times
 
 
 def was_read(case):

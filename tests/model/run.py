@@ -149,8 +149,9 @@ def without_facts(case, rng):
 
 
 def without_downloads(case, rng):
-    kept = case.downloaded if rng.random() < 0.3 else 0
-    return case._replace(unread=NEVER, downloaded=kept, unconfirmed=0)
+    lost = rng.choice((("downloaded",), ("unconfirmed",),
+                       ("unconfirmed_last",), ("downloaded", "unconfirmed")))
+    return case._replace(unread=NEVER, **dict.fromkeys(lost, 0))
 
 
 def with_a_brake(case, rng):
