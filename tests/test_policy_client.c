@@ -21,7 +21,7 @@ static struct event_base *base;
 static struct pk_policy_client *client;
 static int policyd = -1;	/* our end */
 
-/* ---- a clock that can be put forward ------------------------------------ */
+/* ---- a clock that stands still, and can be put forward ------------------- */
 
 static time_t ahead;
 
@@ -31,10 +31,13 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *t);
 int
 __wrap_clock_gettime(clockid_t id, struct timespec *t)
 {
-	int rc = __real_clock_gettime(id, t);
+	static struct timespec start;
 
+	if (start.tv_sec == 0 && __real_clock_gettime(id, &start) != 0)
+		return -1;
+	*t = start;
 	t->tv_sec += ahead;
-	return rc;
+	return 0;
 }
 
 /* ---- who asks ----------------------------------------------------------- */
