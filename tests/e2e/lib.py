@@ -676,11 +676,11 @@ def check_memory(s):
 def family(pid):
     """The descendants of pid: pid -> command line."""
     everything = processes()
-    found, todo = {}, [pid]
-    while todo:
-        parent = todo.pop()
+    found, pending = {}, [pid]
+    while pending:
+        parent = pending.pop()
         for child, (its_parent, line) in everything.items():
             if its_parent == parent and child not in found:
                 found[child] = line
-                todo.append(child)
+                pending.append(child)
     return found

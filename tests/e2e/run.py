@@ -62,11 +62,11 @@ def main():
     for name in sorted(os.listdir(HERE)):
         if name.startswith("test_") and name.endswith(".py"):
             importlib.import_module(name[:-3])
-    todo = [i for i, t in enumerate(lib.TESTS)
-            if not a.pattern or any(p in t[0] + "." + t[1] for p in a.pattern)]
+    chosen = [i for i, t in enumerate(lib.TESTS) if not a.pattern or
+              any(p in "%s.%s: %s" % t[:3] for p in a.pattern)]
     if a.l:
-        for i in todo:
-            print("%s.%s" % lib.TESTS[i][:2])
+        for i in chosen:
+            print("%s.%s: %s" % lib.TESTS[i][:3])
         return 0
     # One place for everything, short: sockets' paths are limited.
     tempfile.tempdir = tempfile.mkdtemp(prefix="pk-")
@@ -76,7 +76,7 @@ def main():
     counts = {"ok": 0, "fail": 0, "skip": 0}
     running, began = {}, time.monotonic()
     context = multiprocessing.get_context("fork")
-    queue = list(todo)
+    queue = list(chosen)
     while queue or running:
         while queue and len(running) < a.j:
             index = queue.pop(0)
