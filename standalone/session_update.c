@@ -46,6 +46,23 @@ note_of(uint8_t events, bool quit, enum pk_note *note_r,
 }
 
 /*
+ * Enough unconfirmed downloads count as one, at the time of the last that it
+ * took: more of them must not put that off.
+ */
+static bool
+is_counted(const struct client *c, uint32_t msgno, int64_t now)
+{
+	uint32_t limit = c->policy == POLICY_KNOWN && c->up.has_rule ?
+	    c->up.rule.unconfirmed_limit : 0;
+	struct pk_facts facts;
+
+	if (limit == 0)
+		return false;
+	c->md->ops->facts(c->md, msgno, now, &facts);
+	return facts.unconfirmed >= limit;
+}
+
+/*
  * Of the same message unconfirmed downloads and a whole TOP are two facts: a
  * download that is not confirmed does not take the other away.
  */
@@ -61,7 +78,8 @@ note_facts(struct client *c, bool quit)
 	for (i = 0; c->md != NULL && i < c->messages; i++) {
 		if (!note_of(events[i], quit, &note, &event))
 			continue;
-		c->md->ops->note(c->md, i + 1, note, now);
+		if (note != PK_NOTE_UNCONFIRMED || !is_counted(c, i + 1, now))
+			c->md->ops->note(c->md, i + 1, note, now);
 		if (note == PK_NOTE_UNCONFIRMED && quit &&
 		    (events[i] & PK_EVENT_TOP_WHOLE) != 0)
 			c->md->ops->note(c->md, i + 1, PK_NOTE_READ, now);

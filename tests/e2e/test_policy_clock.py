@@ -98,6 +98,15 @@ def after_download_unconfirmed():
 
 
 @test
+def unconfirmed_limit():
+    """unconfirmed-limit = 2: 7d run from the second one, whatever follows"""
+    with server('after-download = "7d" unconfirmed-limit = 2') as s:
+        for day in (0, 1, 2, 5):
+            visit(s, T0 + day * DAY, "RETR 1", quit_=False)
+        gone_at(s, T0 + 8 * DAY, "after-download")
+
+
+@test
 def after_delivery():
     """after-delivery = 30d: from the time in the file's name"""
     with server('after-delivery = "30d"', delivered=T0 - 10 * DAY) as s:
