@@ -161,8 +161,12 @@ pk_client_dropped(struct client *c)
 {
 	if (c->md == NULL)
 		return;
-	if (c->next_outcome > 0) {
-		send_outcomes(c, c->next_outcome);
+	if (c->state == CLIENT_UPDATING) {
+		/* Its records are sent, all but these. */
+		if (c->next_outcome > 0)
+			send_outcomes(c, c->next_outcome);
+		else
+			note_facts(c, true);
 		return;
 	}
 	/* What waits for the client may be the end of any of its downloads. */

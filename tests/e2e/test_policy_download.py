@@ -5,14 +5,15 @@ SPDX-License-Identifier: ISC
 """
 import contextlib
 import os
+import signal
 import socket
 import time
 
 import fixtures
 import test_clients
 from lib import (Client, Server, check, check_order, each, needs, private_dir,
-                 same, test, until)
-from test_hardening import stopped
+                 processes, same, test, until)
+from test_hardening import parent_of, stopped
 
 NOW = 'retention "now" { after-download = "0" }\n'
 WHERE = ("plain", "TLS", "STLS")
@@ -325,6 +326,28 @@ def no_quit(where, how, stage):
         # Who was killed has told nobody.
         check_kept(s, messages, 0 if how == "kill" else unconfirmed)
         same(s.login().stat()[0], 2, "messages")
+
+
+@test
+def stop_in_update():
+    """a stop while QUIT waits for its intents: each download is told once"""
+    messages = fixtures.cleans(2)
+    with server(messages) as s:
+        c = s.login()
+        c.multi("RETR 1")
+        session = s.role("session")
+        with stopped(s.role("policyd")):
+            c.send("QUIT\r\n")
+            time.sleep(0.3)
+            os.kill(parent_of(s), signal.SIGTERM)
+            until(lambda: session not in processes(), "the session ends")
+        check(c.at_end(), "no reply")
+        s.restart()
+        same(s.stored(), messages, "files")
+        same([r["event"] for r in s.events(user="ann")],
+             ["login", "downloaded", "dispose-intent"], "records")
+        s.login().quit()
+        same(s.stored(), messages[1:], "files")
 
 
 # Slow and small.
