@@ -444,14 +444,10 @@ struct client *
 pk_client_new(const struct pk_msg_open *m, int fd)
 {
 	struct client *c = client_alloc(m);
-	struct pk_msg_closed closed;
 
 	if (c == NULL) {
 		close(fd);
-		memset(&closed, 0, sizeof(closed));
-		closed.id = m->id;
-		closed.end = PK_ENDED_UNAVAILABLE;
-		pk_role_tell_parent(&closed);
+		pk_role_tell_end(m->id, PK_ENDED_UNAVAILABLE);
 		return NULL;
 	}
 	c->id = m->id;

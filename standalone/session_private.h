@@ -84,6 +84,9 @@ int64_t pk_role_now(void);
 /* The parent counts sessions: it must learn of every end. */
 void pk_role_tell_parent(const struct pk_msg_closed *m);
 
+/* The same of a session in which nothing was done. */
+void pk_role_tell_end(uint64_t id, enum pk_session_end end);
+
 /* ---- session_client.c --------------------------------------------------------------- */
 
 /* A login that the parent has sent.  NULL: out of memory, and it was refused. */

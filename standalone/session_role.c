@@ -51,6 +51,17 @@ pk_role_now(void)
 }
 
 void
+pk_role_tell_end(uint64_t id, enum pk_session_end end)
+{
+	struct pk_msg_closed m;
+
+	memset(&m, 0, sizeof(m));
+	m.id = id;
+	m.end = (uint32_t)end;
+	pk_role_tell_parent(&m);
+}
+
+void
 pk_role_tell_parent(const struct pk_msg_closed *m)
 {
 	if (pk_channel_send_patiently(pk_role.parent, PK_MSG_CLOSED, m,
@@ -190,17 +201,6 @@ open_session(const struct pk_msg_open *m, int fd)
 }
 
 static void
-refuse_lost(uint64_t id)
-{
-	struct pk_msg_closed m;
-
-	memset(&m, 0, sizeof(m));
-	m.id = id;
-	m.end = PK_ENDED_UNAVAILABLE;
-	pk_role_tell_parent(&m);
-}
-
-static void
 on_parent(evutil_socket_t fd, short what, void *arg)
 {
 	enum pk_msg_type type;
@@ -219,7 +219,7 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 		break;
 	case PK_RECEIVED_NO_DESCRIPTOR:
 		if (type == PK_MSG_OPEN)
-			refuse_lost(m.open.id);
+			pk_role_tell_end(m.open.id, PK_ENDED_UNAVAILABLE);
 		break;
 	case PK_RECEIVED_NOTHING:
 		break;
@@ -264,17 +264,11 @@ end_all(void)
 	struct client *c, *next;
 
 	for (c = pk_role.clients; c != NULL; c = next) {
-		struct pk_msg_closed m;
-
 		next = c->next;
-		if (c->state != CLIENT_OPENING) {
+		if (c->state == CLIENT_OPENING)
+			pk_role_tell_end(c->id, PK_ENDED_SHUTDOWN);
+		else
 			pk_client_end(c, PK_ENDED_SHUTDOWN);
-			continue;
-		}
-		memset(&m, 0, sizeof(m));
-		m.id = c->id;
-		m.end = PK_ENDED_SHUTDOWN;
-		pk_role_tell_parent(&m);
 	}
 	pk_policy_client_flush(pk_role.policyd, LAST_RECORDS);
 }
