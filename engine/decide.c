@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/decide.h"
 
@@ -285,6 +286,19 @@ pk_reason_text(enum pk_reason reason, const struct pk_user_policy *up,
 	else
 		snprintf(out, PK_REASON_SIZE, "%s", pk_reason_name(reason));
 	return out;
+}
+
+enum pk_reason
+pk_reason_of(const char *text)
+{
+	enum pk_reason r;
+
+	if (strncmp(text, "hold:", 5) == 0)
+		return PK_REASON_HOLD;
+	for (r = PK_REASON_DELE; r < PK_REASONS; r++)
+		if (r != PK_REASON_HOLD && strcmp(text, pk_reason_name(r)) == 0)
+			return r;
+	return PK_REASON_NONE;
 }
 
 const char *

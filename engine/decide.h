@@ -100,6 +100,9 @@ const char *pk_reason_name(enum pk_reason reason);
 const char *pk_reason_text(enum pk_reason reason,
     const struct pk_user_policy *up, char out[PK_REASON_SIZE]);
 
+/* The reason of such a text; PK_REASON_NONE for any other text. */
+enum pk_reason pk_reason_of(const char *text);
+
 /* "keep", "dispose", "retain". */
 const char *pk_verdict_name(enum pk_verdict verdict);
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/decide.h"
 #include "standalone/intent.h"
 #include "standalone/log.h"
 #include "standalone/policyd_peers.h"
@@ -144,37 +145,39 @@ on_unfinished(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 
 /* ---- records ------------------------------------------------------------------------------ */
 
-/* What each event is to policyd. */
-static const struct {
-	bool anybody;		/* the process of a mailbox may report it */
-	bool ends_intent;
-} events[PK_AUDIT_EVENTS] = {
-	[PK_AUDIT_DOWNLOADED] = { true, false },
-	[PK_AUDIT_DOWNLOADED_UNCONFIRMED] = { true, false },
-	[PK_AUDIT_TOP_WHOLE] = { true, false },
-	[PK_AUDIT_DISPOSE_INTENT] = { true, false },
-	[PK_AUDIT_DISPOSED] = { true, true },
-	[PK_AUDIT_RETAINED] = { true, true },
-	[PK_AUDIT_PURGED] = { true, true },
-	[PK_AUDIT_RESTORED] = { true, true },
-	[PK_AUDIT_VANISHED] = { true, true },
-	[PK_AUDIT_CLOSED_UNKNOWN] = { true, true },
-	[PK_AUDIT_WOULD_DISPOSE] = { true, false },
+/* What the process of a mailbox may report. */
+static const bool for_anybody[PK_AUDIT_EVENTS] = {
+	[PK_AUDIT_DOWNLOADED] = true,
+	[PK_AUDIT_DOWNLOADED_UNCONFIRMED] = true,
+	[PK_AUDIT_TOP_WHOLE] = true,
+	[PK_AUDIT_DISPOSE_INTENT] = true,
+	[PK_AUDIT_DISPOSED] = true,
+	[PK_AUDIT_RETAINED] = true,
+	[PK_AUDIT_PURGED] = true,
+	[PK_AUDIT_RESTORED] = true,
+	[PK_AUDIT_VANISHED] = true,
+	[PK_AUDIT_CLOSED_UNKNOWN] = true,
+	[PK_AUDIT_WOULD_DISPOSE] = true,
 };
 
-/* Reasons of disposals by policy: what brake (a) stops. */
+/* An intent to dispose by policy: what brake (a) stops. */
 static bool
 is_braked(const struct pk_audit_item *i)
 {
-	static const char *const reasons[] = { "after-download",
-	    "after-delivery", "unread", "released" };
-	size_t k;
-
 	if (!pk_policyd.clock_brake || i->event != PK_AUDIT_DISPOSE_INTENT)
 		return false;
-	for (k = 0; k < sizeof(reasons) / sizeof(reasons[0]); k++)
-		if (strcmp(i->reason, reasons[k]) == 0)
-			return true;
+	switch (pk_reason_of(i->reason)) {
+	case PK_REASON_AFTER_DOWNLOAD:
+	case PK_REASON_AFTER_DELIVERY:
+	case PK_REASON_UNREAD:
+	case PK_REASON_RELEASED:
+		return true;
+	case PK_REASON_NONE:
+	case PK_REASON_DELE:
+	case PK_REASON_HOLD:
+	case PK_REASON_MINIMUM:
+		break;
+	}
 	return false;
 }
 
@@ -182,7 +185,7 @@ is_braked(const struct pk_audit_item *i)
 static bool
 is_protective(const char *reason)
 {
-	return strncmp(reason, "hold:", 5) == 0 ||
+	return pk_reason_of(reason) == PK_REASON_HOLD ||
 	    strcmp(reason, PK_INTENT_RESTORE) == 0 ||
 	    strcmp(reason, PK_INTENT_DOUBLE) == 0;
 }
@@ -191,7 +194,7 @@ is_protective(const char *reason)
 static bool
 ends_nothing(const struct pk_audit_context *c, const struct pk_audit_item *i)
 {
-	return events[i->event].ends_intent &&
+	return pk_unfinished_is_outcome(i->event) &&
 	    pk_policyd.policy->audit != PK_AUDIT_OFF &&
 	    !pk_unfinished_has(pk_policyd.unfinished, c->user, i->uidl);
 }
@@ -202,7 +205,7 @@ check_item(const struct pk_peer *p, const struct pk_audit_context *c,
 {
 	bool intent = i->event == PK_AUDIT_DISPOSE_INTENT;
 
-	if (!p->trusted && !events[i->event].anybody)
+	if (!p->trusted && !for_anybody[i->event])
 		return PK_WIRE_DENIED;
 	if (ends_nothing(c, i))
 		return PK_WIRE_DENIED;

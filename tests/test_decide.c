@@ -106,6 +106,13 @@ test_decide_names_each_verdict_and_reason(void **state)
 	for (i = 0; i < PK_REASONS; i++)
 		assert_string_equal(pk_reason_name((enum pk_reason)i),
 		    reasons[i]);
+	for (i = 0; i < PK_REASONS; i++)
+		assert_int_equal(pk_reason_of(reasons[i]),
+		    i == PK_REASON_HOLD ? PK_REASON_NONE : i);
+	assert_int_equal(pk_reason_of("hold:x"), PK_REASON_HOLD);
+	assert_int_equal(pk_reason_of(""), PK_REASON_NONE);
+	assert_int_equal(pk_reason_of("unread "), PK_REASON_NONE);
+	assert_int_equal(pk_reason_of("restore"), PK_REASON_NONE);
 	assert_string_equal(pk_verdict_name(PK_KEEP), "keep");
 	assert_string_equal(pk_verdict_name(PK_DISPOSE), "dispose");
 	assert_string_equal(pk_verdict_name(PK_RETAIN), "retain");
