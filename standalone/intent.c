@@ -5,46 +5,85 @@
  */
 #include "config.h"
 
+#include <sys/stat.h>
+
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/decide.h"
 #include "standalone/intent.h"
 
-/* Is the message in the Retained place?  Rare: only after a crash. */
-static bool
-is_retained(const char *retained, bool nfs, const char *uidl)
+static void
+open_retained(struct pk_closing *c, const char *path, bool nfs)
 {
 	struct pk_maildir_settings set = { .nfs = nfs };
-	struct pk_maildrop *md = NULL;
 	char why[PK_MAILDIR_WHY];
-	bool there;
+	struct stat st;
 
-	if (pk_maildir_open(retained, &set, &md, why) != PK_MAILDIR_OK)
-		return false;
-	there = pk_maildir_present(md, uidl, strlen(uidl));
-	pk_maildir_close(&md);
-	return there;
+	if (stat(path, &st) != 0 && errno == ENOENT)
+		return;
+	c->hidden = pk_maildir_open(path, &set, &c->retained, why) !=
+	    PK_MAILDIR_OK;
+}
+
+enum pk_err
+pk_closing_begin(struct pk_closing *c, const struct pk_maildrop *md,
+    const char *retained, bool nfs)
+{
+	memset(c, 0, sizeof(*c));
+	open_retained(c, retained, nfs);
+	if (pk_uid_set_init(&c->here, md) == PK_OK && (c->retained == NULL ||
+	    pk_uid_set_init(&c->kept, c->retained) == PK_OK))
+		return PK_OK;
+	pk_closing_end(c);
+	return PK_ERR_NOMEM;
 }
 
 void
-pk_intent_close(const struct pk_maildrop *md, const char *retained, bool nfs,
-    struct pk_audit_item *item)
+pk_closing_end(struct pk_closing *c)
 {
-	bool retain = strncmp(item->reason, "hold:", 5) == 0 ||
-	    strcmp(item->reason, "minimum") == 0 ||
-	    strcmp(item->reason, PK_INTENT_DOUBLE) == 0;
-	bool restore = strcmp(item->reason, PK_INTENT_RESTORE) == 0;
-	bool there = pk_maildir_present(md, item->uidl, strlen(item->uidl));
-	bool kept = !there && is_retained(retained, nfs, item->uidl);
+	pk_uid_set_deinit(&c->here);
+	pk_uid_set_deinit(&c->kept);
+	pk_maildir_close(&c->retained);
+}
+
+/* Was the message to be moved to the Retained place? */
+static bool
+is_to_retain(const char *reason)
+{
+	enum pk_reason r = pk_reason_of(reason);
+
+	return r == PK_REASON_HOLD || r == PK_REASON_MINIMUM ||
+	    strcmp(reason, PK_INTENT_DOUBLE) == 0;
+}
+
+static const char *
+whereabouts(const struct pk_closing *c, bool here, bool kept)
+{
+	if (here)
+		return "interrupted: the message is still there";
+	if (kept)
+		return "interrupted: the message is retained";
+	if (c->hidden)
+		return "interrupted: the message is not in the maildrop, the "
+		    "Retained place cannot be opened";
+	return "interrupted: the message is gone";
+}
+
+void
+pk_closing_item(const struct pk_closing *c, struct pk_audit_item *item)
+{
+	size_t len = strlen(item->uidl);
+	bool here = pk_uid_set_find(&c->here, item->uidl, len) != 0;
+	bool kept = !here && pk_uid_set_find(&c->kept, item->uidl, len) != 0;
 
 	item->event = PK_AUDIT_CLOSED_UNKNOWN;
-	if (retain && kept)
+	if (kept && is_to_retain(item->reason))
 		item->event = PK_AUDIT_RETAINED;
-	else if (restore && there)
+	else if (here && strcmp(item->reason, PK_INTENT_RESTORE) == 0)
 		item->event = PK_AUDIT_RESTORED;
 	else
-		(void)snprintf(item->reason, sizeof(item->reason),
-		    there ? "interrupted: the message is still there" :
-		    kept ? "interrupted: the message is retained" :
-		    "interrupted: the message is gone");
+		(void)snprintf(item->reason, sizeof(item->reason), "%s",
+		    whereabouts(c, here, kept));
 }

@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -374,5 +376,5 @@ pk_policyd_main(const struct pk_policyd_settings *settings, int parent)
 	(void)pk_policyd_commit(true);
 	event_base_dispatch(pk_policyd.base);
 	finish();
-	return pk_policyd.status;
+	return 0;
 }

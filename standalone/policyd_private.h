@@ -43,7 +43,6 @@ struct pk_policyd {
 	bool ready;			/* the parent was told */
 	bool table_due;			/* the parent has not got it yet */
 	int64_t marked;			/* when the mark was saved, boot clock */
-	int status;
 };
 
 extern struct pk_policyd pk_policyd;

@@ -35,6 +35,7 @@ client_free(struct client *c)
 {
 	pk_policy_client_forget(pk_role.policyd, c);
 	pk_verdicts_deinit(&c->verdicts);
+	pk_closing_end(&c->closing);
 	*c->prev = c->next;
 	if (c->next != NULL)
 		c->next->prev = c->prev;

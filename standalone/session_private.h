@@ -12,7 +12,7 @@
 #include <event2/event_struct.h>
 
 #include "standalone/channel.h"
-#include "standalone/maildir.h"
+#include "standalone/intent.h"
 #include "standalone/policy_client.h"
 #include "standalone/role.h"
 #include "standalone/stream.h"
@@ -63,7 +63,9 @@ struct client {
 	uint32_t next_outcome;		/* the same, when it is carried out; else 0 */
 	unsigned tries;
 	bool stale;			/* there is another policy than up */
-	void (*then)(struct client *c);	/* after unfinished ones are closed */
+
+	struct pk_closing closing;	/* of unfinished intents */
+	void (*then)(struct client *c);	/* after that */
 };
 
 struct pk_session_role {

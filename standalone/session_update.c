@@ -264,17 +264,12 @@ give_up(struct client *c, const char *why)
 
 static void send_intents(struct client *c);
 
-/* The plan is made anew: what is on disk of the old one will not happen. */
+/* The packet on its way was not taken at all; what was before is closed. */
 static void
 take_back(struct client *c)
 {
-	struct pk_verdicts *v = &c->verdicts;
-	uint32_t i;
-
-	/* Those that were not sent have no intent to be closed. */
-	for (i = c->next_intent; i <= v->count; i++)
-		v->plan[i - 1] = PK_KEEP;
-	memset(v->outcome, PK_OUTCOME_KEPT, v->count);
+	c->next_intent = c->sent_from;
+	pk_verdicts_take_back(&c->verdicts, c->next_intent);
 	send_outcomes(c, 1);
 }
 
@@ -306,7 +301,7 @@ ask_again(struct client *c)
 }
 
 static void
-on_result(struct client *c, enum pk_wire_result result, uint32_t before)
+on_result(struct client *c, enum pk_wire_result result)
 {
 	switch (result) {
 	case PK_WIRE_OK:
@@ -314,9 +309,7 @@ on_result(struct client *c, enum pk_wire_result result, uint32_t before)
 		return;
 	case PK_WIRE_STALE:
 	case PK_WIRE_BRAKED:
-		/* This packet was not taken at all. */
 		c->stale = true;
-		c->next_intent = before;
 		take_back(c);
 		if (++c->tries < TRIES)
 			ask_again(c);
@@ -330,7 +323,6 @@ on_result(struct client *c, enum pk_wire_result result, uint32_t before)
 	case PK_WIRE_ERROR:
 		break;
 	}
-	c->next_intent = before;
 	take_back(c);
 	give_up(c, pk_wire_result_name(result));
 }
@@ -345,7 +337,7 @@ on_recorded(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
 	    !pk_wire_get_recorded(w, &r))
 		give_up(c, "away");
 	else
-		on_result(c, r.result, c->sent_from);
+		on_result(c, r.result);
 }
 
 /* One packet after the other; when the last is on disk, the plan is due. */
@@ -426,6 +418,15 @@ pk_client_update(struct client *c)
 
 /* ---- what an earlier session left open ---------------------------------------------------- */
 
+static bool ask_unfinished(struct client *c);
+
+static void
+end_closing(struct client *c)
+{
+	pk_closing_end(&c->closing);
+	c->then(c);
+}
+
 static void
 on_unfinished(void *arg, const struct pk_wire_head *head, struct pk_wire *in)
 {
@@ -437,8 +438,7 @@ on_unfinished(void *arg, const struct pk_wire_head *head, struct pk_wire *in)
 	if (head != NULL && head->type == PK_WIRE_UNFINISHED_IS) {
 		begin_records(c, &w);
 		while (pk_wire_get_item(in, &item)) {
-			pk_intent_close(c->md, c->retained,
-			    pk_role.settings->nfs, &item);
+			pk_closing_item(&c->closing, &item);
 			if (!pk_wire_put_item(&w, &item))
 				break;
 			closed++;
@@ -451,21 +451,26 @@ on_unfinished(void *arg, const struct pk_wire_head *head, struct pk_wire *in)
 		    "outcome: %" PRIu32 " closed", c->context.user, closed);
 	/* Each is closed once, whether or not policyd takes the word for it. */
 	c->unfinished -= closed < c->unfinished ? closed : c->unfinished;
-	if (closed > 0 && c->unfinished > 0)
-		pk_client_close_unfinished(c, c->then);
-	else
-		c->then(c);
+	if (closed == 0 || c->unfinished == 0 || !ask_unfinished(c))
+		end_closing(c);
+}
+
+static bool
+ask_unfinished(struct client *c)
+{
+	struct pk_wire w;
+
+	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_UNFINISHED, 0);
+	pk_wire_put_unfinished(&w, c->context.user);
+	return pk_policy_client_send(pk_role.policyd, &w, on_unfinished, c);
 }
 
 void
 pk_client_close_unfinished(struct client *c,
     void (*then)(struct client *c))
 {
-	struct pk_wire w;
-
 	c->then = then;
-	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_UNFINISHED, 0);
-	pk_wire_put_unfinished(&w, c->context.user);
-	if (!pk_policy_client_send(pk_role.policyd, &w, on_unfinished, c))
-		then(c);
+	if (pk_closing_begin(&c->closing, c->md, c->retained,
+	    pk_role.settings->nfs) != PK_OK || !ask_unfinished(c))
+		end_closing(c);
 }

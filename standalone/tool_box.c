@@ -211,7 +211,8 @@ record_item(struct pk_tool_box *b, const struct pk_audit_item *item,
 
 /* Those that one packet tells; *closed_r 0: there are none any more. */
 static bool
-close_some(struct pk_tool_box *b, uint32_t *closed_r)
+close_some(struct pk_tool_box *b, const struct pk_closing *c,
+    uint32_t *closed_r)
 {
 	struct pk_audit_item item;
 	struct pk_wire w, in;
@@ -225,8 +226,7 @@ close_some(struct pk_tool_box *b, uint32_t *closed_r)
 	}
 	begin(b, &w, 0);
 	while (pk_wire_get_item(&in, &item)) {
-		pk_intent_close(b->md, b->account->retained,
-		    b->settings->nfs, &item);
+		pk_closing_item(c, &item);
 		if (!pk_wire_put_item(&w, &item))
 			break;
 		(*closed_r)++;
@@ -237,31 +237,26 @@ close_some(struct pk_tool_box *b, uint32_t *closed_r)
 enum pk_tool_box_end
 pk_tool_box_close_intents(struct pk_tool_box *b, uint32_t *closed_r)
 {
-	uint32_t some;
+	struct pk_closing c;
+	uint32_t some = 1;
+	bool taken = true;
 
 	*closed_r = 0;
-	while (b->unfinished > 0) {
-		if (!close_some(b, &some))
-			return PK_TOOL_BOX_FAILED;
-		if (some == 0)
-			break;
-		*closed_r += some;
+	if (b->unfinished == 0)
+		return PK_TOOL_BOX_OK;
+	if (pk_closing_begin(&c, b->md, b->account->retained,
+	    b->settings->nfs) != PK_OK)
+		return fail(b, "out of memory");
+	while (taken && some > 0 && b->unfinished > 0) {
+		taken = close_some(b, &c, &some);
+		*closed_r += taken ? some : 0;
 		b->unfinished -= some < b->unfinished ? some : b->unfinished;
 	}
-	return PK_TOOL_BOX_OK;
+	pk_closing_end(&c);
+	return taken ? PK_TOOL_BOX_OK : PK_TOOL_BOX_FAILED;
 }
 
 /* ---- deciding and carrying out ----------------------------------------- */
-
-/* The plan is made anew: what is on disk of the old one will not happen. */
-static void
-take_back(struct pk_tool_box *b, struct pk_verdicts *v, uint32_t next)
-{
-	for (; next <= v->count; next++)
-		pk_verdicts_keep(v, next);
-	memset(v->outcome, PK_OUTCOME_KEPT, v->count);
-	(void)record_outcomes(b, v);
-}
 
 /* All intents durable.  *again_r: the policy has changed, ask again. */
 static bool
@@ -286,7 +281,8 @@ record_intents(struct pk_tool_box *b, struct pk_verdicts *v, bool *again_r)
 			continue;
 		*again_r = result == PK_WIRE_STALE ||
 		    result == PK_WIRE_BRAKED;
-		take_back(b, v, before);
+		pk_verdicts_take_back(v, before);
+		(void)record_outcomes(b, v);
 		(void)snprintf(b->why, sizeof(b->why), "no record, no "
 		    "disposal: %s", pk_wire_result_name(result));
 		return false;
@@ -336,66 +332,40 @@ pk_tool_box_update(struct pk_tool_box *b, enum pk_occasion occasion,
 
 /* ---- both places ------------------------------------------------------- */
 
-struct uid {
-	const char *text;
-	size_t len;
-	uint64_t octets;
-};
-
-static int
-by_text(const void *a, const void *b)
-{
-	const struct uid *one = a, *two = b;
-	size_t len = one->len < two->len ? one->len : two->len;
-	int order = memcmp(one->text, two->text, len);
-
-	return order != 0 ? order : (one->len > two->len) -
-	    (one->len < two->len);
-}
-
-static void
-uid_of(const struct pk_maildrop *md, uint32_t msgno, struct uid *uid_r)
-{
-	struct pk_message_info info;
-
-	md->ops->info(md, msgno, &info);
-	uid_r->text = info.uid;
-	uid_r->len = info.uid_len;
-	uid_r->octets = info.octets;
-}
-
+/* Is message msgno of md in the Retained place, too? */
 static bool
-is_among(const struct uid *uids, size_t n, const struct uid *uid)
+is_double(const struct pk_tool_box *b, const struct pk_uid_set *kept,
+    uint32_t msgno)
 {
-	const struct uid *same = n > 0 ? bsearch(uid, uids, n, sizeof(*uids),
-	    by_text) : NULL;
+	struct pk_message_info one, two;
+	uint32_t other;
 
-	return same != NULL && same->octets == uid->octets;
+	b->md->ops->info(b->md, msgno, &one);
+	other = pk_uid_set_find(kept, one.uid, one.uid_len);
+	if (other == 0)
+		return false;
+	b->retained->ops->info(b->retained, other, &two);
+	return one.octets == two.octets;
 }
 
 /* Plan to retain (again) each message of the maildrop that is in both. */
 static bool
 plan_doubles(const struct pk_tool_box *b, struct pk_verdicts *v)
 {
-	uint32_t i, n = b->retained->ops->count(b->retained);
-	struct uid *uids = calloc((size_t)n + 1, sizeof(*uids)), uid;
+	struct pk_uid_set kept;
+	uint32_t i;
 
-	if (uids == NULL || pk_verdicts_decide(v, b->md, PK_OCCASION_SWEEP,
-	    NULL, &b->up, b->serial, time(NULL)) != PK_OK) {
-		free(uids);
+	if (pk_verdicts_decide(v, b->md, PK_OCCASION_SWEEP, NULL, &b->up,
+	    b->serial, time(NULL)) != PK_OK ||
+	    pk_uid_set_init(&kept, b->retained) != PK_OK)
 		return false;
-	}
-	for (i = 0; i < n; i++)
-		uid_of(b->retained, i + 1, &uids[i]);
-	qsort(uids, n, sizeof(*uids), by_text);
 	v->planned = 0;
 	for (i = 0; i < v->count; i++) {
-		uid_of(b->md, i + 1, &uid);
-		v->plan[i] = is_among(uids, n, &uid) ? PK_RETAIN : PK_KEEP;
+		v->plan[i] = is_double(b, &kept, i + 1) ? PK_RETAIN : PK_KEEP;
 		v->fate[i].reason = PK_REASON_NONE;
 		v->planned += v->plan[i] != PK_KEEP;
 	}
-	free(uids);
+	pk_uid_set_deinit(&kept);
 	return true;
 }
 

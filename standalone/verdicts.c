@@ -94,7 +94,6 @@ pk_verdicts_decide(struct pk_verdicts *v, struct pk_maildrop *md,
 		pk_decide(up, &facts, occasion, &happened, now, &d);
 		v->plan[i] = (uint8_t)d.verdict;
 		v->fate[i].reason = (uint8_t)d.reason;
-		v->fate[i].cause = (uint8_t)d.cause;
 		v->fate[i].would = (uint8_t)d.would;
 		v->fate[i].would_reason = (uint8_t)d.would_reason;
 		v->fate[i].dele = happened.dele;
@@ -137,6 +136,14 @@ pk_verdicts_keep_all(struct pk_verdicts *v)
 	}
 	count_all(v);
 	return marked;
+}
+
+void
+pk_verdicts_take_back(struct pk_verdicts *v, uint32_t msgno)
+{
+	for (; msgno <= v->count; msgno++)
+		pk_verdicts_keep(v, msgno);
+	memset(v->outcome, PK_OUTCOME_KEPT, v->count);
 }
 
 /* ---- records ------------------------------------------------------------------------ */

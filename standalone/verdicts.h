@@ -18,8 +18,8 @@
 #define PK_VERDICTS_WOULD_MAX 100
 
 struct pk_fate {
-	uint8_t reason, cause;		/* enum pk_reason */
-	uint8_t would, would_reason;
+	uint8_t reason, would_reason;	/* enum pk_reason */
+	uint8_t would;			/* enum pk_verdict */
 	bool dele;			/* the client marked it */
 };
 
@@ -58,6 +58,12 @@ void pk_verdicts_keep(struct pk_verdicts *v, uint32_t msgno);
 
 /* Nothing at all.  Returns how many messages the client had marked. */
 uint32_t pk_verdicts_keep_all(struct pk_verdicts *v);
+
+/*
+ * The plan is to be made anew: intents from message msgno on were not recorded,
+ * and those before it will not happen.  _put_outcomes() then says so of these.
+ */
+void pk_verdicts_take_back(struct pk_verdicts *v, uint32_t msgno);
 
 /*
  * Fill a RECORDS packet, whose context was put, with intents from message
