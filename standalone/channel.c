@@ -48,7 +48,8 @@ static const struct form {
 	    sizeof(struct pk_msg_released), false, false },
 	[PK_MSG_DRAIN] = { 0, 0, false, false },
 	[PK_MSG_TABLE] = { 0, 0, true, true },
-	[PK_MSG_RELOAD] = { 0, 0, false, false },
+	[PK_MSG_RELOAD] = { sizeof(struct pk_msg_reload),
+	    sizeof(struct pk_msg_reload), false, false },
 	[PK_MSG_PEER] = { sizeof(struct pk_msg_peer),
 	    sizeof(struct pk_msg_peer), true, true },
 	[PK_MSG_POLICY] = { 0, 0, true, true },
@@ -185,13 +186,16 @@ is_sound(enum pk_msg_type type, union pk_msg *m, size_t len)
 		    account_is_sound(&m->open.account);
 	case PK_MSG_PEER:
 		return m->peer.trusted <= 1 && IS_STRING(m->peer.only);
+	case PK_MSG_RELOAD:
+		return m->reload.fold <= 1 && m->reload.has_virtual_uid <= 1 &&
+		    m->reload.group_refresh > 0 &&
+		    IS_STRING(m->reload.default_domain);
 	case PK_MSG_CLOSED:
 		return m->closed.end < PK_SESSION_ENDS;
 	case PK_MSG_READY:
 	case PK_MSG_RELEASED:
 	case PK_MSG_DRAIN:
 	case PK_MSG_TABLE:
-	case PK_MSG_RELOAD:
 	case PK_MSG_POLICY:
 		return true;
 	}

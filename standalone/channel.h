@@ -151,6 +151,16 @@ struct pk_msg_released {
 	uint64_t id;			/* of the CLAIM */
 };
 
+/* What policyd takes over without being started anew. */
+struct pk_msg_reload {
+	uint32_t fold;			/* 0 or 1; see engine/username.h */
+	char detail;			/* NUL: none */
+	char default_domain[PK_USERNAME_SIZE];	/* "": none */
+	uint32_t has_virtual_uid;	/* 0 or 1 */
+	uint32_t virtual_uid;
+	uint32_t group_refresh;		/* seconds */
+};
+
 /* With a descriptor: the other end of its channel. */
 struct pk_msg_peer {
 	uint32_t uid;			/* that it runs as */
@@ -171,6 +181,7 @@ union pk_msg {
 	struct pk_msg_closed closed;
 	struct pk_msg_released released;
 	struct pk_msg_peer peer;
+	struct pk_msg_reload reload;
 };
 
 /*

@@ -211,6 +211,12 @@ log_lines(char *text)
 			pk_log(PK_LOG_ERR, "reload: %s", line);
 }
 
+static const char *
+text_of(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
 /* policyd has opened its files with rights that it has no longer. */
 static void
 tell_policyd_stays(const struct pk_settings *settings)
@@ -221,6 +227,8 @@ tell_policyd_stays(const struct pk_settings *settings)
 		{ "policy-socket", old->policy_socket,
 		    settings->policy_socket },
 		{ "policy-user", old->policy_user, settings->policy_user },
+		{ "policy-group", text_of(old->policy_group),
+		    text_of(settings->policy_group) },
 		{ "policy-state", old->policy_state, settings->policy_state },
 		{ "audit-log", old->audit_log, settings->audit_log },
 	};
@@ -228,9 +236,9 @@ tell_policyd_stays(const struct pk_settings *settings)
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (strcmp(keys[i].old, keys[i].new) != 0)
-			pk_log(PK_LOG_WARNING, "reload: %s = %s takes effect "
-			    "when popkeepd is started anew", keys[i].key,
-			    keys[i].new);
+			pk_log(PK_LOG_WARNING, "reload: %s = \"%s\" takes "
+			    "effect when popkeepd is started anew",
+			    keys[i].key, keys[i].new);
 }
 
 /* The new configuration and its sockets, or neither. */
@@ -285,7 +293,7 @@ on_reload(evutil_socket_t sig, short what, void *arg)
 		return;
 	}
 	pk_log(PK_LOG_INFO, "reload: file=%s", parent.file);
-	pk_policy_role_reload();
+	pk_policy_role_reload(parent.settings);
 	pk_sessions_retire();
 	(void)start_generation();
 }

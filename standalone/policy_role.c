@@ -119,6 +119,12 @@ on_channel(evutil_socket_t fd, short what, void *arg)
 
 /* ---- starting ------------------------------------------------------------------------ */
 
+static bool
+has_virtual_uid(const struct pk_settings *s)
+{
+	return s->users == PK_USERS_VIRTUAL && s->virtual_uid != (uid_t)-1;
+}
+
 static _Noreturn void
 child(int channel)
 {
@@ -130,8 +136,7 @@ child(int channel)
 		.state_dir = s->policy_state,
 		.user = s->policy_user,
 		.group = s->policy_group,
-		.has_virtual_uid = s->users == PK_USERS_VIRTUAL &&
-		    s->virtual_uid != (uid_t)-1,
+		.has_virtual_uid = has_virtual_uid(s),
 		.virtual_uid = s->virtual_uid,
 		.group_refresh = s->group_refresh,
 		.names = s->names,
@@ -193,10 +198,22 @@ pk_policy_role_peer(uid_t uid, pid_t pid, const char *only, bool trusted)
 }
 
 void
-pk_policy_role_reload(void)
+pk_policy_role_reload(const struct pk_settings *s)
 {
+	struct pk_msg_reload m;
+
+	role.env.settings = s;
+	memset(&m, 0, sizeof(m));
+	m.fold = s->names.fold;
+	m.detail = s->names.detail;
+	if (s->names.default_domain != NULL)
+		(void)snprintf(m.default_domain, sizeof(m.default_domain),
+		    "%s", s->names.default_domain);
+	m.has_virtual_uid = has_virtual_uid(s);
+	m.virtual_uid = s->virtual_uid;
+	m.group_refresh = s->group_refresh;
 	if (role.channel == -1 || pk_channel_send(role.channel,
-	    PK_MSG_RELOAD, NULL, -1) != 0)
+	    PK_MSG_RELOAD, &m, -1) != 0)
 		pk_log(PK_LOG_ERR, "policyd: it does not hear that it should "
 		    "reload");
 }

@@ -42,8 +42,8 @@ const struct pk_login_table *pk_policy_role_table(void);
 int pk_policy_role_peer(uid_t uid, pid_t pid, const char *only, bool trusted)
     __attribute__((__warn_unused_result__));
 
-/* Read the policy again. */
-void pk_policy_role_reload(void);
+/* These settings from now on (not copied); it reads the policy again. */
+void pk_policy_role_reload(const struct pk_settings *settings);
 
 /* A child was reaped.  true: it was policyd. */
 bool pk_policy_role_reaped(pid_t pid, int status);

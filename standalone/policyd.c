@@ -233,6 +233,27 @@ pk_policyd_end_if_done(void)
 		event_base_loopbreak(pk_policyd.base);
 }
 
+/* The settings that came with a reload: those that need no privilege. */
+static void
+adopt(const struct pk_msg_reload *m)
+{
+	static char domain[PK_USERNAME_SIZE];
+	struct pk_policyd_settings *s = &pk_policyd.own;
+	bool same = s->names.fold == (m->fold != 0) &&
+	    s->names.detail == m->detail && strcmp(m->default_domain,
+	    s->names.default_domain != NULL ? s->names.default_domain : "")
+	    == 0;
+
+	s->names.fold = m->fold != 0;
+	s->names.detail = m->detail;
+	memcpy(domain, m->default_domain, sizeof(domain));
+	s->names.default_domain = domain[0] != '\0' ? domain : NULL;
+	s->has_virtual_uid = m->has_virtual_uid != 0;
+	s->virtual_uid = (uid_t)m->virtual_uid;
+	s->group_refresh = m->group_refresh;
+	pk_groups_adopt(same);
+}
+
 static void
 on_parent(evutil_socket_t fd, short what, void *arg)
 {
@@ -247,12 +268,14 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 		switch (pk_channel_recv(fd, PK_MSG_BIT(PK_MSG_PEER) |
 		    PK_MSG_BIT(PK_MSG_RELOAD), &type, &m, &pass)) {
 		case PK_RECEIVED:
-			if (type == PK_MSG_PEER)
+			if (type == PK_MSG_PEER) {
 				pk_peers_add(pass, m.peer.uid, m.peer.pid,
 				    m.peer.only, m.peer.trusted != 0);
-			else
-				(void)pk_policyd_reload("reload of popkeepd",
-				    false, text);
+				break;
+			}
+			adopt(&m.reload);
+			(void)pk_policyd_reload("reload of popkeepd", false,
+			    text);
 			break;
 		case PK_RECEIVED_NOTHING:
 			return;
@@ -362,7 +385,8 @@ first_serial(void)
 int
 pk_policyd_main(const struct pk_policyd_settings *settings, int parent)
 {
-	pk_policyd.settings = settings;
+	pk_policyd.own = *settings;
+	pk_policyd.settings = &pk_policyd.own;
 	pk_policyd.parent = parent;
 	pk_policyd.clock = clock_difference();
 	umask(027);

@@ -33,6 +33,7 @@ static struct {
 	char *text;
 	size_t len, room;
 	bool again;			/* the policy changed meanwhile */
+	bool outdated;			/* the child spells names as of old */
 } groups;
 
 static void start_child(void);
@@ -220,7 +221,8 @@ child_done(void)
 	while (waitpid(groups.child, &status, 0) == -1 && errno == EINTR)
 		;
 	groups.child = 0;
-	if (groups.text != NULL && groups.len < groups.room) {
+	if (groups.text != NULL && groups.len < groups.room &&
+	    !groups.outdated) {
 		groups.text[groups.len] = '\0';
 		g = parse(groups.text);
 	}
@@ -288,7 +290,7 @@ start_child(void)
 	struct timeval limit = { CHILD_SECONDS, 0 };
 	int fds[2];
 
-	groups.again = false;
+	groups.again = groups.outdated = false;
 	if (pk_policy_group_count(pk_policyd.policy) == 0) {
 		pk_policyd_take_groups(pk_groups_new());
 		pk_policyd_ready();
@@ -340,17 +342,36 @@ pk_groups_refresh(void)
 		start_child();
 }
 
-int
-pk_groups_start(void)
+static int
+refresh_regularly(void)
 {
 	struct timeval every = {
 		(time_t)pk_policyd.settings->group_refresh, 0 };
 
+	return event_add(groups.refresh, &every);
+}
+
+void
+pk_groups_adopt(bool same_names)
+{
+	(void)refresh_regularly();
+	if (same_names)
+		return;
+	/* A member under an old spelling is no member: nothing is known. */
+	pk_groups_free(&pk_policyd.groups);
+	pk_policyd.serial++;
+	groups.outdated = groups.child != 0;
+	pk_groups_refresh();
+}
+
+int
+pk_groups_start(void)
+{
 	groups.refresh = event_new(pk_policyd.base, -1, EV_PERSIST,
 	    on_refresh, NULL);
 	groups.limit = event_new(pk_policyd.base, -1, 0, on_limit, NULL);
 	if (groups.refresh == NULL || groups.limit == NULL ||
-	    event_add(groups.refresh, &every) != 0)
+	    refresh_regularly() != 0)
 		return -1;
 	start_child();
 	return 0;

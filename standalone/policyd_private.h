@@ -22,6 +22,7 @@
 
 struct pk_policyd {
 	const struct pk_policyd_settings *settings;
+	struct pk_policyd_settings own;	/* what settings is */
 	struct event_base *base;
 	struct pk_policy *policy;
 	struct pk_groups *groups;	/* NULL: no snapshot yet */
@@ -129,5 +130,11 @@ int pk_groups_start(void) PK_WARN_UNUSED;
 
 /* The policy has changed. */
 void pk_groups_refresh(void);
+
+/*
+ * The settings have changed.  Where names are spelled differently now, nothing
+ * is known of the members of groups until they are resolved again.
+ */
+void pk_groups_adopt(bool same_names);
 
 #endif

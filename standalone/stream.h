@@ -41,7 +41,7 @@ struct pk_stream {
 	uint64_t sent;		/* octets that the socket has taken */
 	uint64_t left;		/* of a relay: as told in the packets */
 	uint64_t out_left;	/* what left was when out was read */
-	uint64_t in_left;	/* what pk_stream_left() was as in was read */
+	uint64_t in_left;	/* what left was when in was read */
 	uint8_t *in;		/* read, but not consumed; NULL: nothing */
 	size_t in_len;
 	uint8_t *out;		/* written, but not yet taken; NULL: nothing */

@@ -335,6 +335,30 @@ test_channel_brings_policyd_its_peers(void **state)
 	assert_memory_equal(&back.peer, &m, sizeof(m));
 }
 
+static void
+test_channel_refuses_a_reload_that_is_none(void **state)
+{
+	struct pair *p = *state;
+	union pk_msg good, m;
+
+	memset(&good, 0, sizeof(good));
+	good.reload.fold = good.reload.has_virtual_uid = 1;
+	good.reload.group_refresh = 1;
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &good), PK_RECEIVED);
+	m = good;
+	m.reload.fold = 2;
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
+	m = good;
+	m.reload.has_virtual_uid = 2;
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
+	m = good;
+	m.reload.group_refresh = 0;
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
+	m = good;
+	memset(m.reload.default_domain, 'x', sizeof(m.reload.default_domain));
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
+}
+
 /* Which of the types of policyd have a descriptor: always, or never. */
 static void
 test_channel_knows_the_descriptors_of_policyd(void **state)
@@ -348,8 +372,10 @@ test_channel_knows_the_descriptors_of_policyd(void **state)
 	union pk_msg m, back;
 	size_t i;
 
-	memset(&m, 0, sizeof(m));
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memset(&m, 0, sizeof(m));
+		if (cases[i].type == PK_MSG_RELOAD)
+			m.reload.group_refresh = 1;
 		print_message("case: type %d\n", cases[i].type);
 		assert_int_equal(pk_channel_send(p->a, cases[i].type, &m,
 		    -1), 0);
@@ -487,6 +513,7 @@ main(void)
 		TEST(test_channel_wants_an_end_of_every_string),
 		TEST(test_channel_refuses_numbers_that_mean_nothing),
 		TEST(test_channel_brings_policyd_its_peers),
+		TEST(test_channel_refuses_a_reload_that_is_none),
 		TEST(test_channel_knows_the_descriptors_of_policyd),
 		TEST(test_channel_closes_descriptors_it_did_not_ask_for),
 		TEST(test_channel_keeps_no_descriptor_of_an_empty_message),

@@ -1090,6 +1090,17 @@ test_policyd_takes_no_intent_while_the_log_fails(void **state)
 /* ---- tests: another policy ---------------------------------------------- */
 
 static void
+reload_by_parent(bool fold)
+{
+	struct pk_msg_reload m;
+
+	memset(&m, 0, sizeof(m));
+	m.fold = fold;
+	m.group_refresh = 3600;
+	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, &m, -1), 0);
+}
+
+static void
 test_policyd_keeps_the_old_policy_over_an_error(void **state)
 {
 	char text[PK_WIRE_TEXT + 1];
@@ -1105,10 +1116,10 @@ test_policyd_keeps_the_old_policy_over_an_error(void **state)
 	    30 * 86400);
 	/* Nothing has changed. */
 	assert_true(user_is(anna, "anna", "").serial == serial);
-	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, NULL, -1), 0);
+	reload_by_parent(false);
 	WAIT_UNTIL(logged("the old one stays in force") == 3);
 	put(policy_path, "");
-	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, NULL, -1), 0);
+	reload_by_parent(false);
 	WAIT_UNTIL(!user_is(anna, "anna", "").policy.has_rule);
 	assert_int_equal(audited("\"event\":\"release\"", "hold:h"), 1);
 }
@@ -1348,6 +1359,34 @@ test_policyd_follows_its_groups(void **state)
 	close(root);
 }
 
+/* A reload that spells names in another way is one for the groups, too. */
+static void
+test_policyd_follows_the_spelling_of_names(void **state)
+{
+	(void)state;
+	shared->fake_groups = true;
+	TEXT(shared->members[0][0], "Anna");
+	start(BY_GROUP "hold \"h\" { users = { \"@one\" } }\n");
+	root = peer(0, "", true);
+	WAIT_UNTIL(is_in("Anna", "one"));
+	assert_int_equal(user_is(root, "anna", "").policy.holds, 0);
+	/* While they are not known, a hold by group counts for everybody. */
+	shared->groups_fail = true;
+	reload_by_parent(true);
+	WAIT_UNTIL(user_is(root, "anna", "").result == PK_WIRE_NOT_YET);
+	shared->groups_fail = false;
+	reload_by_parent(true);
+	WAIT_UNTIL(is_in("anna", "one"));
+	assert_int_equal(user_is(root, "anna", "").policy.holds, 1);
+	assert_false(is_in("Anna", "one"));
+	/* The same again: they stay known. */
+	shared->groups_fail = true;
+	reload_by_parent(true);
+	WAIT_UNTIL(logged("the groups stay as they were") > 0);
+	assert_true(is_in("anna", "one"));
+	close(root);
+}
+
 static void
 test_policyd_lets_nobody_in_before_the_groups_are_known(void **state)
 {
@@ -1564,6 +1603,7 @@ main(void)
 		TEST_RUNNING(test_policyd_sends_its_table_again),
 		TEST(test_policyd_resolves_groups),
 		TEST(test_policyd_follows_its_groups),
+		TEST(test_policyd_follows_the_spelling_of_names),
 		TEST(test_policyd_lets_nobody_in_before_the_groups_are_known),
 		TEST(test_policyd_does_without_an_audit_log),
 		TEST(test_policyd_does_not_start_wrongly),
