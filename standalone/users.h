@@ -53,7 +53,8 @@ typedef bool pk_users_seen(void *arg, const struct pk_account *account);
  * - virtual users without such a file: those whose names follow from the
  *   directories that the template's %u, %n and %d stand for.  A template with
  *   neither %u nor %n tells no names; one with %n alone those without a domain
- *   (or with default-domain);
+ *   (or with default-domain).  Of a name that can be read in two ways, or is a
+ *   symbolic link, it is not certain whose it is: that is a reason for false;
  * - the system's users with a uid of at least first-valid-uid and a Maildir, as
  *   far as the name service lists them (getpwent(3)).
  * false: not all of them could be found, and a line for each reason went to

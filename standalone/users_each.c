@@ -143,49 +143,72 @@ value_of(struct values *v, char variable)
 	return variable == 'u' ? v->u : variable == 'n' ? v->n : v->d;
 }
 
-/*
- * Octets of name that the variable before rest stands for: up to the octet that
- * must come next, or all.
- */
-static size_t
-value_len(const char *name, const char *rest)
+/* Can these octets be what the variable stands for?  canonical() will tell. */
+static bool
+may_be(char variable, const char *value, size_t len)
 {
-	char next = rest[0] == '%' && rest[1] == '%' ? '%' : rest[0];
-
-	return next == '\0' || next == '/' ? strlen(name) :
-	    (size_t)(strchrnul(name, next) - name);
+	return len > 0 && len <= PK_USERNAME_MAX &&
+	    (variable == 'u' || memchr(value, '@', len) == NULL);
 }
 
-/* Is name what the component at *template says?  Then what follows it. */
-static bool
-match(const char **template, const char *name, struct values *v)
+/* The way in which a name was read, and in how many it can be (2: or more). */
+struct reading {
+	struct values values;
+	unsigned ways;
+};
+
+static void read_name(const char *template, const char *name,
+    const struct values *v, struct reading *r);
+
+/* name begins with the variable's value, whose end must be found. */
+static void
+read_variable(char variable, const char *rest, const char *name,
+    const struct values *v, struct reading *r)
 {
-	const char *t = *template;
+	struct values more = *v;
+	char *value = value_of(&more, variable);
+	size_t len = strlen(value), most = strlen(name);
 
-	while (*t != '\0' && *t != '/') {
-		char variable = variable_at(t), *value;
-		size_t len;
-
-		if (variable == '\0') {
-			t += t[0] == '%' && t[1] == '%';
-			if (*t++ != *name++)
-				return false;
+	if (len > 0) {
+		/* Known from what was before. */
+		if (strncmp(name, value, len) == 0)
+			read_name(rest, name + len, v, r);
+		return;
+	}
+	for (len = 1; len <= most && r->ways < 2; len++) {
+		if (!may_be(variable, name, len))
 			continue;
-		}
-		t += 2;
-		len = value_len(name, t);
-		value = value_of(v, variable);
-		if (len == 0 || len > PK_USERNAME_MAX)
-			return false;
-		if (value[0] != '\0' && (strlen(value) != len ||
-		    memcmp(value, name, len) != 0))
-			return false;
 		memcpy(value, name, len);
 		value[len] = '\0';
-		name += len;
+		read_name(rest, name + len, &more, r);
 	}
-	*template = t;
-	return *name == '\0';
+}
+
+/* Read name as the component at template, in every way. */
+static void
+read_name(const char *template, const char *name, const struct values *v,
+    struct reading *r)
+{
+	for (; *template != '\0' && *template != '/'; template++, name++) {
+		char variable = variable_at(template);
+
+		if (variable != '\0') {
+			read_variable(variable, template + 2, name, v, r);
+			return;
+		}
+		template += template[0] == '%' && template[1] == '%';
+		if (*template != *name)
+			return;
+	}
+	if (*name == '\0' && r->ways++ == 0)
+		r->values = *v;
+}
+
+/* Behind the component at template. */
+static const char *
+after_component(const char *template)
+{
+	return strchrnul(template, '/');
 }
 
 /*
@@ -215,6 +238,50 @@ tell_values(struct walk *w, const struct values *v)
 static void walk_template(struct walk *w, int dirfd, const char *template,
     const struct values *v);
 
+static void
+refuse_name(struct walk *w, const char *template, const char *name,
+    const char *why)
+{
+	fprintf(w->errors, "\"%s\", where the template says %.*s: %s\n", name,
+	    (int)(after_component(template) - template), template, why);
+	w->failed = true;
+}
+
+/* The directory name, which the component at template stands for. */
+static void
+walk_name(struct walk *w, int dirfd, const char *template, const char *name,
+    const struct values *v)
+{
+	const char *rest = after_component(template);
+	struct stat st;
+	int fd;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno != ENOENT)
+			walk_failed(w, "", name);
+		return;
+	}
+	/* Of two names of one mailbox neither is the right one. */
+	if (S_ISLNK(st.st_mode) && fstatat(dirfd, name, &st, 0) == 0 &&
+	    S_ISDIR(st.st_mode)) {
+		refuse_name(w, template, name, "it is a symbolic link: whose "
+		    "mailboxes are behind it is not certain");
+		return;
+	}
+	if (!S_ISDIR(st.st_mode))
+		return;
+	if (!has_variable(rest)) {
+		tell_values(w, v);
+		return;
+	}
+	fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW |
+	    O_CLOEXEC);
+	if (fd == -1)
+		return;
+	walk_template(w, fd, rest, v);
+	close(fd);
+}
+
 /* One component with variables: every name that fits it. */
 static void
 walk_names(struct walk *w, int dirfd, const char *template,
@@ -231,22 +298,18 @@ walk_names(struct walk *w, int dirfd, const char *template,
 		return;
 	}
 	while (!w->stop && (errno = 0, entry = readdir(d)) != NULL) {
-		const char *rest = template;
-		struct values more = *v;
+		struct reading r = { .ways = 0 };
 
-		if (entry->d_name[0] == '.' ||
-		    !match(&rest, entry->d_name, &more))
+		if (entry->d_name[0] == '.')
 			continue;
-		if (!has_variable(rest)) {
-			tell_values(w, &more);
-			continue;
-		}
-		fd = openat(dirfd, entry->d_name, O_PATH | O_DIRECTORY |
-		    O_CLOEXEC);
-		if (fd == -1)
-			continue;
-		walk_template(w, fd, rest, &more);
-		close(fd);
+		read_name(template, entry->d_name, v, &r);
+		if (r.ways == 1)
+			walk_name(w, dirfd, template, entry->d_name,
+			    &r.values);
+		else if (r.ways > 1)
+			refuse_name(w, template, entry->d_name, "it can be "
+			    "read in two ways: whose mailbox it is, is not "
+			    "certain");
 	}
 	if (!w->stop && errno != 0)
 		walk_failed(w, "a directory of the template at ", template);
