@@ -113,7 +113,8 @@ def free_ports(count=2):
         with socket.socket() as s:
             with contextlib.suppress(OSError):
                 s.bind(("127.0.0.1", port))
-                found.append(port)
+                if port not in found:
+                    found.append(port)
     return found
 
 
@@ -200,6 +201,7 @@ class Server:
         os.chmod(self.dir, 0o755)
         self.port, self.tls_port = free_ports()
         self.process = None
+        self.began = False		# its ports are known to others
         self.deaths = False		# True: the test kills processes
         self.audit_log = None		# None: where serve has it
         if messages:
@@ -221,6 +223,21 @@ class Server:
         return "shared-secret-of-" + user
 
     def start(self):
+        """Start it.  Another test may have got the same ports: then others."""
+        for attempt in range(5):
+            complaint = self.start_once()
+            if complaint is None:
+                self.began = True
+                return self
+            if self.began or not re.search(
+                    "is taken|Address already in use", complaint):
+                break
+            self.port, self.tls_port = free_ports()
+            os.unlink(self.dir + "/serve.err")
+        raise AssertionError("tools/serve: " + complaint)
+
+    def start_once(self):
+        """None, or what it says is wrong."""
         argv = [SERVE, "--dir", self.dir, "--port", str(self.port),
                 "--tls-port", str(self.tls_port), "--no-build"]
         for user in self.users:
@@ -246,11 +263,11 @@ class Server:
             argv + self.options, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=errors)
         line = self.process.stdout.readline()
-        if line != b"ready\n":
-            self.process.wait()
-            raise AssertionError("tools/serve: %r, %s" % (
-                line, open(self.dir + "/serve.err").read()[-2000:]))
-        return self
+        if line == b"ready\n":
+            return None
+        self.process.wait()
+        with open(self.dir + "/serve.err") as f:
+            return "%r, %s" % (line, f.read()[-2000:])
 
     def stop(self):
         if self.process is None:
