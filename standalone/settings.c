@@ -298,74 +298,214 @@ default_hostname(struct pk_settings *s)
 		s->hostname = copy(name);
 }
 
-/* Does a template, up to end, differ between the users of a domain? */
-static bool
-names_user(const char *template, const char *end)
+/* What a template tells of a user. */
+enum {
+	TELLS_LOCAL = 1,		/* what is before the "@" */
+	TELLS_DOMAIN = 2,
+	TELLS_HOME = 4,			/* one that is looked up */
+};
+
+/* Those of the template's first len octets. */
+static unsigned
+told_by(const struct pk_settings *s, const char *template, size_t len)
 {
-	const char *p;
+	bool looked_up = s->users == PK_USERS_SYSTEM || s->users_file != NULL;
+	const char *p, *end = template + len;
+	unsigned told = 0;
 
 	for (p = template; p < end; p++) {
-		if (*p != '%')
+		if (p[0] != '%' || ++p == end)
 			continue;
-		p++;
-		if (p < end && strchr("unh", *p) != NULL)
-			return true;
+		switch (*p) {
+		case 'u':
+			told |= TELLS_LOCAL | TELLS_DOMAIN;
+			break;
+		case 'n':
+			told |= TELLS_LOCAL;
+			break;
+		case 'd':
+			told |= TELLS_DOMAIN;
+			break;
+		case 'h':
+			if (looked_up)
+				told |= TELLS_HOME;
+			else if (s->home != NULL && template != s->home)
+				told |= told_by(s, s->home, strlen(s->home));
+			break;
+		}
 	}
-	return false;
+	return told;
+}
+
+char *
+pk_settings_template(const struct pk_settings *s, const char *template)
+{
+	bool looked_up = s->users == PK_USERS_SYSTEM || s->users_file != NULL;
+	const char *home = looked_up || s->home == NULL ? "%h" : s->home;
+	size_t room = strlen(template) + 1, len = 0;
+	const char *p;
+	char *out;
+
+	for (p = template; *p != '\0'; p++)
+		room += p[0] == '%' && p[1] == 'h' ? strlen(home) : 0;
+	out = malloc(room);
+	for (p = template; out != NULL && *p != '\0'; p++) {
+		if (p[0] == '%' && p[1] == 'h') {
+			memcpy(out + len, home, strlen(home));
+			len += strlen(home);
+			p++;
+			continue;
+		}
+		out[len++] = *p;
+		if (p[0] == '%' && p[1] != '\0')
+			out[len++] = *++p;
+	}
+	if (out != NULL)
+		out[len] = '\0';
+	return out;
 }
 
 /*
  * Beside the Maildir, and one for each user: where the directory that the Maildir
- * is in is not the user's own, the name has to tell.
+ * is in is not the user's own, the name has to tell.  No user's name begins with
+ * a dot, so that it is nobody's mailbox.
  */
 static void
 default_retained(struct pk_settings *s)
 {
-	int len = s->maildir != NULL ? (int)strlen(s->maildir) : 0, dir;
-	char *text = NULL;
-	bool own;
+	char *whole, *text = NULL;
+	size_t len, dir;
+	int n;
 
-	if (s->retained != NULL || len == 0)
+	if (s->retained != NULL || s->maildir == NULL ||
+	    s->maildir[0] == '\0')
 		return;
-	while (len > 1 && s->maildir[len - 1] == '/')
+	whole = pk_settings_template(s, s->maildir);
+	len = whole != NULL ? strlen(whole) : 0;
+	while (len > 1 && whole[len - 1] == '/')
 		len--;
-	for (dir = len - 1; dir > 0 && s->maildir[dir] != '/'; dir--)
+	for (dir = len; dir > 0 && whole[dir - 1] != '/'; dir--)
 		;
-	own = names_user(s->maildir, s->maildir + dir);
-	if (asprintf(&text, "%.*s%s", own ? dir : len, s->maildir, own ?
-	    "/popkeep-retained" : ".popkeep-retained") == -1)
+	if (whole == NULL)
+		n = -1;
+	else if (told_by(s, whole, dir) == told_by(s, whole, len))
+		n = asprintf(&text, "%.*spopkeep-retained", (int)dir, whole);
+	else if (dir == 0)		/* "%h/" */
+		n = asprintf(&text, "%.*s.popkeep-retained", (int)len, whole);
+	else
+		n = asprintf(&text, "%.*s.popkeep-retained.%.*s", (int)dir,
+		    whole, (int)(len - dir), whole + dir);
+	free(whole);
+	if (n == -1)
 		problem(NULL, "out of memory");
 	else
 		s->retained = text;
 }
 
-/* Is path the directory, or in it? */
-static bool
-is_within(const char *path, const char *directory)
-{
-	size_t len = strlen(directory);
+/* ---- a Retained place for each ----------------------------------------- */
 
-	while (len > 1 && directory[len - 1] == '/')
-		len--;
-	return strncmp(path, directory, len) == 0 &&
-	    (path[len] == '\0' || path[len] == '/');
+/* A component of a template: what is before its first and after its last "%". */
+struct component {
+	const char *text, *first, *last, *end;
+	bool fixed;			/* it has none */
+};
+
+/* The next one at *at; false: there is none. */
+static bool
+next_component(const char **at, struct component *c)
+{
+	const char *p = *at;
+
+	p += strspn(p, "/");
+	if (*p == '\0')
+		return false;
+	c->text = p;
+	c->first = NULL;
+	for (; *p != '\0' && *p != '/'; p++) {
+		if (p[0] != '%' || p[1] == '\0')
+			continue;
+		if (c->first == NULL)
+			c->first = p;
+		c->last = ++p + 1;
+	}
+	c->end = p;
+	c->fixed = c->first == NULL;
+	if (c->fixed)
+		c->first = c->last = p;
+	*at = p;
+	return true;
+}
+
+/* Can both stand for the same name?  When in doubt they can. */
+static bool
+can_meet(const struct component *a, const struct component *b)
+{
+	size_t la = (size_t)(a->first - a->text), ra, rb;
+	size_t lb = (size_t)(b->first - b->text), l = la < lb ? la : lb, r;
+
+	if (a->fixed && b->fixed)
+		return la == lb && memcmp(a->text, b->text, la) == 0;
+	/* No user's name, and no part of one, begins with a dot. */
+	if ((la == 0 && b->text[0] == '.') || (lb == 0 && a->text[0] == '.'))
+		return false;
+	ra = a->fixed ? la : (size_t)(a->end - a->last);
+	rb = b->fixed ? lb : (size_t)(b->end - b->last);
+	r = ra < rb ? ra : rb;
+	return memcmp(a->text, b->text, l) == 0 &&
+	    memcmp(a->end - r, b->end - r, r) == 0;
+}
+
+/*
+ * Can a place by one template be one by the other, or in it?  Where a home that
+ * is looked up is, one cannot tell.
+ */
+static bool
+templates_meet(const char *one, const char *two)
+{
+	struct component a, b;
+
+	if ((one[0] == '%') != (two[0] == '%'))
+		return false;
+	while (next_component(&one, &a) && next_component(&two, &b))
+		if (!can_meet(&a, &b))
+			return false;
+	return true;
+}
+
+/* Are the Retained places of two users as different as their Maildirs are? */
+static bool
+is_for_each(const struct pk_settings *s)
+{
+	unsigned maildir = told_by(s, s->maildir, strlen(s->maildir));
+	unsigned retained = told_by(s, s->retained, strlen(s->retained));
+	unsigned user = s->users == PK_USERS_SYSTEM ? TELLS_LOCAL :
+	    TELLS_LOCAL | TELLS_DOMAIN;
+
+	return (retained & maildir) == maildir || (retained & user) == user;
 }
 
 /* What is retained must not be in anybody's view, nor in another's place. */
 static void
 check_retained(const struct pk_settings *s)
 {
+	char *maildir, *retained;
+
 	if (s->retained == NULL || s->maildir == NULL)
 		return;
-	if (is_within(s->retained, s->maildir) ||
-	    is_within(s->maildir, s->retained))
+	maildir = pk_settings_template(s, s->maildir);
+	retained = pk_settings_template(s, s->retained);
+	if (maildir == NULL || retained == NULL)
+		problem(NULL, "out of memory");
+	else if (templates_meet(maildir, retained))
 		problem("retained", "retained = %s: expected a place outside of "
-		    "maildir = %s", s->retained, s->maildir);
-	if (names_user(s->maildir, strchr(s->maildir, '\0')) &&
-	    !names_user(s->retained, strchr(s->retained, '\0')))
-		problem("retained", "retained = %s: expected one of %%h, %%u "
-		    "and %%n in it, as in maildir: a place for each user",
-		    s->retained);
+		    "every user's Maildir by maildir = %s, and not around one",
+		    s->retained, s->maildir);
+	else if (!is_for_each(s))
+		problem("retained", "retained = %s: expected %%u in it, or all "
+		    "of %%h, %%n and %%d that maildir = %s needs: a place for "
+		    "each user", s->retained, s->maildir);
+	free(maildir);
+	free(retained);
 }
 
 /* Checks that need more than one key. */

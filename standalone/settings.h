@@ -84,6 +84,12 @@ struct pk_settings {
 struct pk_settings *pk_settings_read(const char *file, FILE *errors)
     __attribute__((__warn_unused_result__));
 
+/*
+ * The template with home's in the place of "%h", where homes are not looked up;
+ * the caller frees it.  NULL: out of memory.
+ */
+char *pk_settings_template(const struct pk_settings *s, const char *template);
+
 /* Free *sp and set it to NULL; *sp may be NULL. */
 void pk_settings_free(struct pk_settings **sp);
 

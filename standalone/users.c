@@ -37,6 +37,55 @@ pk_users_found_name(enum pk_users_found found)
 	return names[found];
 }
 
+/* ---- templates -------------------------------------------------------------- */
+
+static bool
+append(char *out, size_t *len, const char *text, size_t n)
+{
+	if (n >= PK_PATH_SIZE - *len)
+		return false;
+	memcpy(out + *len, text, n);
+	*len += n;
+	out[*len] = '\0';
+	return true;
+}
+
+bool
+pk_users_expand(const char *template, const char *user, const char *home,
+    char out[PK_PATH_SIZE])
+{
+	const char *at = strchr(user, '@');
+	size_t local = at != NULL ? (size_t)(at - user) : strlen(user);
+	const char *domain = at != NULL ? at + 1 : "";
+	size_t len = 0;
+	bool fits = true;
+
+	out[0] = '\0';
+	for (; *template != '\0' && fits; template++) {
+		if (*template != '%') {
+			fits = append(out, &len, template, 1);
+			continue;
+		}
+		switch (*++template) {
+		case 'u':
+			fits = append(out, &len, user, strlen(user));
+			break;
+		case 'n':
+			fits = append(out, &len, user, local);
+			break;
+		case 'd':
+			fits = append(out, &len, domain, strlen(domain));
+			break;
+		case 'h':
+			fits = append(out, &len, home, strlen(home));
+			break;
+		default:
+			fits = append(out, &len, template, 1);
+		}
+	}
+	return fits;
+}
+
 /* ---- the users file -------------------------------------------------------- */
 
 static int
@@ -126,6 +175,120 @@ add_line(struct pk_users_source *src, char *line, unsigned lineno,
 	return *why_r == NULL;
 }
 
+/* ---- places of their own --------------------------------------------------- */
+
+struct place {
+	char *path;			/* "/" not doubled, none at the end */
+	bool retained;
+	const struct pk_users_entry *e;
+};
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct place *one = a, *two = b;
+	int order = strcmp(one->path, two->path);
+
+	return order != 0 ? order : (one->e->line > two->e->line) -
+	    (one->e->line < two->e->line);
+}
+
+static void
+squeeze_slashes(char *path)
+{
+	char *out = path;
+
+	for (; *path != '\0'; path++)
+		if (path[0] != '/' || (path[1] != '/' && path[1] != '\0'))
+			*out++ = *path;
+	*out = '\0';
+}
+
+/* false: out of memory. */
+static bool
+fill_place(struct place *p, const struct pk_users_entry *e,
+    const char *template)
+{
+	char path[PK_PATH_SIZE];
+
+	/* One that is too long has no session and no sweep. */
+	if (!pk_users_expand(template, e->user, e->home, path))
+		(void)snprintf(path, sizeof(path), "%s", e->user);
+	squeeze_slashes(path);
+	p->e = e;
+	p->path = strdup(path);
+	return p->path != NULL;
+}
+
+/* Two for each user. */
+static bool
+fill_places(const struct pk_users_source *src, struct place *places)
+{
+	const struct pk_settings *s = src->settings;
+	size_t i;
+
+	for (i = 0; i < src->count; i++) {
+		if (!fill_place(&places[2 * i], &src->entries[i],
+		    s->maildir) ||
+		    !fill_place(&places[2 * i + 1], &src->entries[i],
+		    s->retained))
+			return false;
+		places[2 * i + 1].retained = true;
+	}
+	return true;
+}
+
+static const char *
+name_of(const struct place *p)
+{
+	return p->retained ? "Retained place" : "Maildir";
+}
+
+/* One after the other in order. */
+static bool
+places_differ(const struct place *p, size_t count, const char *file,
+    FILE *errors)
+{
+	bool differ = true;
+	size_t i;
+
+	for (i = 1; i < count; i++)
+		if (strcmp(p[i - 1].path, p[i].path) == 0) {
+			fprintf(errors, "%s:%u: the %s of %s is the %s of %s: "
+			    "%s: expected a place for each\n", file,
+			    p[i].e->line, name_of(&p[i]), p[i].e->user,
+			    name_of(&p[i - 1]), p[i - 1].e->user, p[i].path);
+			differ = false;
+		}
+	return differ;
+}
+
+/*
+ * Rules and holds go by the user: of two who share a place, one could delete
+ * what is held of the other.
+ */
+static bool
+each_has_places(const struct pk_users_source *src, FILE *errors)
+{
+	const char *file = src->settings->users_file;
+	size_t i, count = 2 * src->count;
+	struct place *places = calloc(count + 1, sizeof(*places));
+	bool ok = places != NULL && fill_places(src, places);
+
+	if (ok) {
+		qsort(places, count, sizeof(*places), by_place);
+		ok = places_differ(places, count, file, errors);
+	} else {
+		fprintf(errors, "%s: out of memory\n", file);
+	}
+	for (i = 0; places != NULL && i < count; i++)
+		free(places[i].path);
+	free(places);
+	return ok;
+}
+
+/* ---- reading it ------------------------------------------------------------ */
+
 static bool
 read_users(struct pk_users_source *src, FILE *errors)
 {
@@ -163,7 +326,7 @@ read_users(struct pk_users_source *src, FILE *errors)
 			    file, src->entries[i].user);
 			wrong++;
 		}
-	return wrong == 0;
+	return wrong == 0 && each_has_places(src, errors);
 }
 
 struct pk_users_source *
@@ -199,56 +362,6 @@ pk_users_close(struct pk_users_source **sourcep)
 	*sourcep = NULL;
 }
 
-/* ---- templates -------------------------------------------------------------- */
-
-static bool
-append(char *out, size_t *len, const char *text, size_t n)
-{
-	if (n >= PK_PATH_SIZE - *len)
-		return false;
-	memcpy(out + *len, text, n);
-	*len += n;
-	out[*len] = '\0';
-	return true;
-}
-
-/* %u user, %n what stands before the "@", %d after it, %h home. */
-static bool
-expand(const char *template, const char *user, const char *home,
-    char out[PK_PATH_SIZE])
-{
-	const char *at = strchr(user, '@');
-	size_t local = at != NULL ? (size_t)(at - user) : strlen(user);
-	const char *domain = at != NULL ? at + 1 : "";
-	size_t len = 0;
-	bool fits = true;
-
-	out[0] = '\0';
-	for (; *template != '\0' && fits; template++) {
-		if (*template != '%') {
-			fits = append(out, &len, template, 1);
-			continue;
-		}
-		switch (*++template) {
-		case 'u':
-			fits = append(out, &len, user, strlen(user));
-			break;
-		case 'n':
-			fits = append(out, &len, user, local);
-			break;
-		case 'd':
-			fits = append(out, &len, domain, strlen(domain));
-			break;
-		case 'h':
-			fits = append(out, &len, home, strlen(home));
-			break;
-		default:
-			fits = append(out, &len, template, 1);
-		}
-	}
-	return fits;
-}
-
 /* ---- finding ---------------------------------------------------------------- */
 
 static enum pk_users_found
@@ -264,7 +377,7 @@ find_system(const char *user, struct pk_account *a, char home[PK_PATH_SIZE])
 		return PK_USERS_UNKNOWN;
 	a->uid = pw->pw_uid;
 	a->gid = pw->pw_gid;
-	return pw->pw_dir[0] == '/' && expand("%h", user, pw->pw_dir, home) ?
+	return pw->pw_dir[0] == '/' && pk_users_expand("%h", user, pw->pw_dir, home) ?
 	    PK_USERS_FOUND : PK_USERS_TOO_LONG;
 }
 
@@ -284,7 +397,7 @@ find_virtual(const struct pk_users_source *src, const char *user,
 		    strstr(s->retained, "%d") != NULL) &&
 		    strchr(user, '@') == NULL)
 			return PK_USERS_UNKNOWN;
-		return expand(s->home, user, "", home) ? PK_USERS_FOUND :
+		return pk_users_expand(s->home, user, "", home) ? PK_USERS_FOUND :
 		    PK_USERS_TOO_LONG;
 	}
 	e = src->count > 0 ? bsearch(&key, src->entries, src->count,
@@ -294,7 +407,7 @@ find_virtual(const struct pk_users_source *src, const char *user,
 	a->uid = e->uid;
 	a->gid = e->gid;
 	memcpy(a->rule, e->rule, strlen(e->rule) + 1);
-	return expand("%h", user, e->home, home) ? PK_USERS_FOUND :
+	return pk_users_expand("%h", user, e->home, home) ? PK_USERS_FOUND :
 	    PK_USERS_TOO_LONG;
 }
 
@@ -314,8 +427,8 @@ pk_users_find(const struct pk_users_source *src, const char *user,
 	if (!pk_users_uid_is_valid(src->settings, a.uid) ||
 	    (geteuid() == 0 && a.gid == 0))
 		return PK_USERS_FORBIDDEN;
-	if (!expand(src->settings->maildir, user, home, a.maildir) ||
-	    !expand(src->settings->retained, user, home, a.retained))
+	if (!pk_users_expand(src->settings->maildir, user, home, a.maildir) ||
+	    !pk_users_expand(src->settings->retained, user, home, a.retained))
 		return PK_USERS_TOO_LONG;
 	memcpy(a.user, user, strlen(user) + 1);
 	*account_r = a;

@@ -91,29 +91,157 @@ canonical(const struct walk *w, const char *name, char out[PK_USERNAME_SIZE])
 
 /* ---- the users file, and the system ------------------------------------ */
 
+/* Mailboxes as they are found, and where they are on the disk. */
+struct mailbox {
+	char *user;
+	dev_t dev;
+	ino_t ino;			/* 0: not there, or not to be seen */
+	struct mailbox *twin;		/* that is the same Maildir */
+};
+
+struct mailboxes {
+	struct mailbox *box;
+	size_t count, room;
+};
+
+/*
+ * needs_maildir: the user has a mailbox only if it is there.  What root may not
+ * look at (NFS) the user's own process will.  false: out of memory.
+ */
+static bool
+add_mailbox(struct mailboxes *m, const char *user, const char *maildir,
+    bool needs_maildir)
+{
+	struct mailbox *grown;
+	struct stat st;
+	bool there = stat(maildir, &st) == 0 && S_ISDIR(st.st_mode);
+
+	if (!there && needs_maildir && errno != EACCES)
+		return true;
+	if (m->count == m->room) {
+		m->room = m->room > 0 ? 2 * m->room : 64;
+		grown = reallocarray(m->box, m->room, sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		m->box = grown;
+	}
+	m->box[m->count].user = strdup(user);
+	m->box[m->count].dev = there ? st.st_dev : 0;
+	m->box[m->count].ino = there ? st.st_ino : 0;
+	m->box[m->count].twin = NULL;
+	return m->box[m->count++].user != NULL;
+}
+
+static int
+by_inode(const void *a, const void *b)
+{
+	const struct mailbox *const *one = a, *const *two = b;
+
+	if ((*one)->dev != (*two)->dev)
+		return (*one)->dev < (*two)->dev ? -1 : 1;
+	return ((*one)->ino > (*two)->ino) - ((*one)->ino < (*two)->ino);
+}
+
+/* Which of them are the same?  false: out of memory. */
+static bool
+find_twins(struct mailboxes *m)
+{
+	struct mailbox **sorted = calloc(m->count + 1, sizeof(*sorted));
+	size_t i;
+
+	if (sorted == NULL)
+		return false;
+	for (i = 0; i < m->count; i++)
+		sorted[i] = &m->box[i];
+	qsort(sorted, m->count, sizeof(*sorted), by_inode);
+	for (i = 1; i < m->count; i++)
+		if (sorted[i]->ino != 0 &&
+		    by_inode(&sorted[i - 1], &sorted[i]) == 0) {
+			sorted[i]->twin = sorted[i - 1];
+			if (sorted[i - 1]->twin == NULL)
+				sorted[i - 1]->twin = sorted[i];
+		}
+	free(sorted);
+	return true;
+}
+
+/* Those that are somebody's for certain. */
 static void
-each_entry(struct walk *w)
+tell_mailboxes(struct walk *w, const struct mailboxes *m)
 {
 	size_t i;
 
-	for (i = 0; i < w->source->count && !w->stop; i++)
-		tell(w, w->source->entries[i].user, false);
+	for (i = 0; i < m->count && !w->stop; i++) {
+		const struct mailbox *b = &m->box[i];
+
+		if (b->twin == NULL) {
+			tell(w, b->user, false);
+			continue;
+		}
+		fprintf(w->errors, "user %s: the Maildir is that of user %s, "
+		    "too: whose it is, is not certain\n", b->user,
+		    b->twin->user);
+		w->failed = true;
+	}
+}
+
+static bool
+add_entries(struct walk *w, struct mailboxes *m)
+{
+	const struct pk_users_source *src = w->source;
+	char maildir[PK_PATH_SIZE];
+	size_t i;
+
+	for (i = 0; i < src->count; i++) {
+		const struct pk_users_entry *e = &src->entries[i];
+
+		/* tell() says what is wrong with it. */
+		if (!pk_users_expand(src->settings->maildir, e->user, e->home,
+		    maildir))
+			maildir[0] = '\0';
+		if (!add_mailbox(m, e->user, maildir, false))
+			return false;
+	}
+	return true;
+}
+
+static bool
+add_system(struct walk *w, struct mailboxes *m)
+{
+	const struct pk_settings *s = w->source->settings;
+	char user[PK_USERNAME_SIZE], maildir[PK_PATH_SIZE];
+	struct passwd *pw;
+	bool ok = true;
+
+	setpwent();
+	while (ok && (errno = 0, pw = getpwent()) != NULL)
+		/* Under another name than its own nobody can log in. */
+		if (pk_users_uid_is_valid(s, pw->pw_uid) &&
+		    canonical(w, pw->pw_name, user) &&
+		    strcmp(user, pw->pw_name) == 0 &&
+		    pk_users_expand(s->maildir, user, pw->pw_dir, maildir))
+			ok = add_mailbox(m, user, maildir, true);
+	if (ok && errno != 0 && errno != ENOENT)
+		walk_failed(w, "user database", "");
+	endpwent();
+	return ok;
 }
 
 static void
-each_system(struct walk *w)
+each_known(struct walk *w)
 {
-	char user[PK_USERNAME_SIZE];
-	struct passwd *pw;
+	struct mailboxes m = { .box = NULL };
+	bool system = w->source->settings->users == PK_USERS_SYSTEM;
+	size_t i;
 
-	setpwent();
-	while (!w->stop && (errno = 0, pw = getpwent()) != NULL)
-		if (pk_users_uid_is_valid(w->source->settings, pw->pw_uid) &&
-		    canonical(w, pw->pw_name, user))
-			tell(w, user, true);
-	if (!w->stop && errno != 0 && errno != ENOENT)
-		walk_failed(w, "user database", "");
-	endpwent();
+	if ((system ? add_system(w, &m) : add_entries(w, &m)) &&
+	    find_twins(&m))
+		tell_mailboxes(w, &m);
+	else
+		walk_failed(w, "users", "");
+	for (i = 0; i < m.count; i++)
+		free(m.box[i].user);
+	free(m.box);
 }
 
 /* ---- templates --------------------------------------------------------- */
@@ -363,33 +491,6 @@ walk_template(struct walk *w, int dirfd, const char *template,
 	close(fd);
 }
 
-/* The Maildir's template with home's in the place of "%h", or NULL. */
-static char *
-whole_template(const struct pk_settings *s)
-{
-	size_t room = strlen(s->maildir) + 1, len = 0;
-	const char *p;
-	char *out;
-
-	for (p = s->maildir; *p != '\0'; p++)
-		room += p[0] == '%' && p[1] == 'h' ? strlen(s->home) : 0;
-	out = malloc(room);
-	for (p = s->maildir; out != NULL && *p != '\0'; p++) {
-		if (p[0] == '%' && p[1] == 'h') {
-			memcpy(out + len, s->home, strlen(s->home));
-			len += strlen(s->home);
-			p++;
-			continue;
-		}
-		out[len++] = *p;
-		if (p[0] == '%' && p[1] != '\0')
-			out[len++] = *++p;
-	}
-	if (out != NULL)
-		out[len] = '\0';
-	return out;
-}
-
 static void
 note_variables(struct walk *w, const char *template)
 {
@@ -406,7 +507,8 @@ note_variables(struct walk *w, const char *template)
 static void
 each_directory(struct walk *w)
 {
-	char *template = whole_template(w->source->settings);
+	const struct pk_settings *s = w->source->settings;
+	char *template = pk_settings_template(s, s->maildir);
 	struct values none;
 	int fd;
 
@@ -438,10 +540,9 @@ pk_users_each(const struct pk_users_source *src, pk_users_seen *seen,
 	struct walk w = { .source = src, .seen = seen, .arg = arg,
 	    .errors = errors };
 
-	if (src->settings->users == PK_USERS_SYSTEM)
-		each_system(&w);
-	else if (src->settings->users_file != NULL)
-		each_entry(&w);
+	if (src->settings->users == PK_USERS_SYSTEM ||
+	    src->settings->users_file != NULL)
+		each_known(&w);
 	else
 		each_directory(&w);
 	return !w.failed;

@@ -25,4 +25,11 @@ struct pk_users_source {
 	size_t count;
 };
 
+/*
+ * %u user, %n what stands before the "@", %d after it, %h home.  false: it does
+ * not fit.
+ */
+bool pk_users_expand(const char *template, const char *user,
+    const char *home, char out[PK_PATH_SIZE]);
+
 #endif

@@ -20,6 +20,8 @@
 #include "standalone/settings.h"
 
 /* The least that is fine. */
+#define VIRTUAL "users = virtual\nhome = \"/home/%d/%n\"\n" \
+	"virtual-uid = \"5000\" virtual-gid = \"5000\"\n"
 #define FINE "hostname = \"pop.example.org\"\n" \
 	"listen \"127.0.0.1:1110\" { tls = none }\n"
 
@@ -150,9 +152,11 @@ test_settings_puts_what_is_retained_beside_the_maildir(void **state)
 		{ "%h/mail/INBOX", "%h/mail/popkeep-retained" },
 		{ "/mail/%u/Maildir", "/mail/%u/popkeep-retained" },
 		{ "/mail/%d/%n/m", "/mail/%d/%n/popkeep-retained" },
-		{ "/mail/%u", "/mail/%u.popkeep-retained" },
-		{ "/mail/%d/%n", "/mail/%d/%n.popkeep-retained" },
-		{ "/mail/x%n/", "/mail/x%n.popkeep-retained" },
+		{ "/mail/%u", "/mail/.popkeep-retained.%u" },
+		{ "/mail/%d/%n", "/mail/%d/.popkeep-retained.%n" },
+		{ "/mail/%n/%d", "/mail/%n/.popkeep-retained.%d" },
+		{ "/mail/%n/%d/m", "/mail/%n/%d/popkeep-retained" },
+		{ "/mail/x%n/", "/mail/.popkeep-retained.x%n" },
 	};
 	char content[256];
 	size_t i;
@@ -220,13 +224,29 @@ static const struct {
 	{ FINE "retained = \"/var/%x\"\n", 3, "after % expected one of the "
 	    "letters undh%" },
 	{ FINE "retained = \"%h/Maildir/\"\n", 3, "expected a place outside of "
-	    "maildir = %h/Maildir" },
+	    "every user's Maildir by maildir = %h/Maildir" },
 	{ FINE "maildir = \"/m/%u/\"\nretained = \"/m/%u/.Retained\"\n", 4,
-	    "expected a place outside of maildir = /m/%u/" },
+	    "expected a place outside of every user's Maildir by maildir = "
+	    "/m/%u/" },
 	{ FINE "maildir = \"%h/r/m\"\nretained = \"%h/r\"\n", 4,
-	    "expected a place outside of maildir = %h/r/m" },
-	{ FINE "retained = \"/var/retained/%%u\"\n", 3, "expected one of %h, "
-	    "%u and %n in it" },
+	    "expected a place outside of every user's Maildir by maildir = "
+	    "%h/r/m" },
+	{ FINE VIRTUAL "maildir = \"/m/%d/%n\"\nretained = \"/r/%n\"\n", 7,
+	    "retained = /r/%n: expected %u in it" },
+	{ FINE VIRTUAL "maildir = \"%h/%n\"\nretained = \"/r/%n\"\n", 7,
+	    "retained = /r/%n: expected %u in it" },
+	{ FINE VIRTUAL "maildir = \"/m/%d/%n\"\n"
+	    "retained = \"/m/%d/%n.kept\"\n", 7, "expected a place outside" },
+	{ FINE VIRTUAL "maildir = \"/m/%d/%n\"\nretained = \"/m/kept/%u\"\n",
+	    7, "expected a place outside" },
+	{ FINE VIRTUAL "maildir = \"/m/%d/x%n\"\n"
+	    "retained = \"/m/%d/xx-%n\"\n", 7, "expected a place outside" },
+	{ FINE VIRTUAL "maildir = \"%h/M\"\nretained = \"/home/%u/%u/M/r\"\n",
+	    7, "expected a place outside" },
+	{ FINE VIRTUAL "maildir = \"%h/M/x\"\nretained = \"/home/%u/M\"\n",
+	    7, "and not around one" },
+	{ FINE "retained = \"/var/retained/%%u\"\n", 3, "expected %u in it, "
+	    "or all of %h, %n and %d that maildir = %h/Maildir needs" },
 	{ FINE "apop-through = ldap\n", 3, "expected one of pam, store" },
 	{ FINE "users = all\n", 3, "expected one of system, virtual" },
 	{ FINE "\n\nidle-timeout = 0\n", 5, "idle-timeout = 0: expected 1 to "

@@ -223,6 +223,26 @@ test_users_file_refuses_a_user_twice(void **state)
 }
 
 static void
+test_users_file_refuses_a_place_twice(void **state)
+{
+	static char flat[] = "%h/";
+	struct pk_settings s = virtual_settings();
+	char content[128];
+
+	(void)state;
+	snprintf(content, sizeof(content), "bob:%u:1:/h/b\nann:%u:1:/h/a\n"
+	    "cy:%u:1:/h//b/\n", valid_uid(), valid_uid(), valid_uid());
+	assert_null(open_file(&s, content));
+	assert_non_null(strstr(text, ":3: the Maildir of cy is the Maildir of "
+	    "bob: /h/b/Maildir: expected a place for each\n"));
+	/* One user's mail must not be what is retained of another's. */
+	s.maildir = s.retained = flat;
+	snprintf(content, sizeof(content), "ann:%u:1:/h/a\n", valid_uid());
+	assert_null(open_file(&s, content));
+	assert_non_null(strstr(text, "Retained place of ann"));
+}
+
+static void
 test_users_of_the_system_have_their_own_uid(void **state)
 {
 	struct pk_settings s = virtual_settings();
@@ -266,6 +286,7 @@ main(void)
 		cmocka_unit_test(test_users_file_is_read),
 		cmocka_unit_test(test_users_file_names_the_wrong_line),
 		cmocka_unit_test(test_users_file_refuses_a_user_twice),
+		cmocka_unit_test(test_users_file_refuses_a_place_twice),
 		cmocka_unit_test(test_users_of_the_system_have_their_own_uid),
 	};
 

@@ -171,11 +171,62 @@ test_users_each_knows_whose_a_directory_is(void **state)
 	}
 }
 
+/* Users of a file whose homes are the same by a link. */
+static void
+test_users_each_tells_no_twins(void **state)
+{
+	static const char *const users[] = { "ann", "dan", NULL };
+	char home[] = "/none", maildir[] = "%h/Maildir", retained[] = "/r/%u";
+	char file[128], *text = NULL, link[128];
+	unsigned uid = geteuid() == 0 ? 5000 : geteuid();
+	struct pk_settings s;
+	struct pk_users_source *src;
+	size_t size;
+	FILE *errors = open_memstream(&text, &size), *f;
+
+	(void)state;
+	strcpy(top, "/tmp/test_users_each.XXXXXX");
+	assert_non_null(mkdtemp(top));
+	make("a");
+	make("b");
+	make("c>b");
+	snprintf(file, sizeof(file), "%s/users", top);
+	f = fopen(file, "w");
+	/* Who has no mailbox yet is a user all the same. */
+	fprintf(f, "bob:%u:1:%s/b\nann:%u:1:%s/a\ncy:%u:1:%s/c\n"
+	    "dan:%u:1:%s/d\n", uid, top, uid, top, uid, top, uid, top);
+	fclose(f);
+	memset(&s, 0, sizeof(s));
+	s.users = PK_USERS_VIRTUAL;
+	s.first_valid_uid = 1000;
+	s.users_file = file;
+	s.home = home;
+	s.maildir = maildir;
+	s.retained = retained;
+	src = pk_users_open(&s, errors);
+	assert_non_null(src);
+	expected = users;
+	told = wrong = 0;
+	assert_false(pk_users_each(src, on_user, NULL, errors));
+	pk_users_close(&src);
+	fclose(errors);
+	assert_int_equal(wrong, 0);
+	assert_int_equal(told, 2);
+	assert_non_null(strstr(text, "user bob: the Maildir is that of user "
+	    "cy, too"));
+	assert_non_null(strstr(text, "user cy: the Maildir is that of user "
+	    "bob, too"));
+	free(text);
+	snprintf(link, sizeof(link), "rm -rf %s", top);
+	assert_int_equal(system(link), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_users_each_knows_whose_a_directory_is),
+		cmocka_unit_test(test_users_each_tells_no_twins),
 	};
 
 	return cmocka_run_group_tests_name("users_each", tests, NULL, NULL);
