@@ -17,6 +17,7 @@
 #include "standalone/log.h"
 #include "standalone/policy_load.h"
 #include "standalone/policyd.h"
+#include "standalone/sandbox.h"
 
 #define GROUP_REFRESH 300
 
@@ -110,6 +111,7 @@ main(int argc, char **argv)
 	bool test = false, ok = true;
 	int opt;
 
+	pk_sandbox_hold_stdio();
 	while (ok && (opt = getopt(argc, argv, "p:a:s:S:u:g:m:l:r:tVh")) !=
 	    -1) {
 		switch (opt) {

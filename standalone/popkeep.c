@@ -19,6 +19,7 @@
 #include "standalone/hold_cmd.h"
 #include "standalone/policy_cmd.h"
 #include "standalone/retained_cmd.h"
+#include "standalone/sandbox.h"
 #include "standalone/secret_cmd.h"
 #include "standalone/sweep_cmd.h"
 #include "standalone/tool.h"
@@ -107,6 +108,7 @@ main(int argc, char **argv)
 	struct pk_tool t = { .file = PK_SETTINGS_FILE };
 	int option;
 
+	pk_sandbox_hold_stdio();
 	if (!protect_memory()) {
 		fprintf(stderr, "popkeep: cannot protect the memory: %s\n",
 		    strerror(errno));

@@ -89,6 +89,7 @@ main(int argc, char **argv)
 	struct pk_settings *settings;
 	int opt;
 
+	pk_sandbox_hold_stdio();
 	while ((opt = getopt(argc, argv, "Ff:tVh")) != -1) {
 		switch (opt) {
 		case 'F':

@@ -256,6 +256,17 @@ pk_sandbox_raise_files(void)
 }
 
 void
+pk_sandbox_hold_stdio(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 &&
+		    open("/dev/null", O_PATH) != fd)
+			_exit(1);
+}
+
+void
 pk_sandbox_null_stdio(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -53,6 +53,14 @@ int pk_sandbox_filter(enum pk_sandbox role)
 void pk_sandbox_raise_files(void);
 
 /*
+ * The first thing in main(): a standard descriptor that is not open would
+ * become that of a file opened later, and what is written to it would go there.
+ * In its place is one that can neither be read nor written.  Ends the process
+ * if that cannot be.
+ */
+void pk_sandbox_hold_stdio(void);
+
+/*
  * Put /dev/null in the place of standard input, output and error: the log and
  * the terminal are the parent's.  (A build with AddressSanitizer keeps standard
  * error for its reports.)

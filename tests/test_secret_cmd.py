@@ -112,6 +112,22 @@ class Others(Tool):
         self.assertEqual(self.names(), ["ann", "bob"])
         self.assertEqual(len(shown), 3)
 
+    def test_closed_descriptors_are_no_others(self):
+        """What is written to a closed one reaches no file of the store."""
+        self.ok("generate", "ann")
+        for closed in ((1,), (0, 1), (0, 1, 2)):
+            def close(closed=closed):
+                for fd in closed:
+                    os.close(fd)
+            done = subprocess.run(
+                self.args("generate", "bob"), preexec_fn=close, timeout=50,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 1, closed)
+            if 2 not in closed:
+                self.assertIn(b"could not be shown", done.stderr)
+            self.assertEqual(self.names(), ["ann", "bob"])
+
     def test_generate_uses_every_letter(self):
         text = b"".join(self.ok("generate", "--length", "255", "ann").stdout
                         for _ in range(40)).replace(b"\n", b"")
