@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/comments.h"
 #include "engine/policy_file_private.h"
 
 #define DEPTH_MAX	4
@@ -53,52 +54,20 @@ blank(struct scan *s, size_t from)
 			s->text[from] = ' ';
 }
 
+/* Spaces and ends of lines; comments are spaces already. */
 static void
-skip_line(struct scan *s)
-{
-	size_t from = s->at;
-
-	s->at += strcspn(s->text + s->at, "\n");
-	blank(s, from);
-}
-
-static bool
-skip_comment(struct scan *s)
-{
-	size_t from = s->at;
-	const char *end = strstr(s->text + from + 2, "*/");
-
-	if (end == NULL) {
-		pk_policy_error(s->r, s->r->file, s->line,
-		    "the comment that begins here has no end: expected \"*/\"");
-		return false;
-	}
-	for (; s->text + s->at < end + 2; s->at++)
-		if (s->text[s->at] == '\n')
-			s->line++;
-	blank(s, from);
-	return true;
-}
-
-/* Spaces, ends of lines and comments. */
-static bool
 skip(struct scan *s)
 {
 	for (;;) {
 		const char *p = s->text + s->at;
 
-		if (*p == '#' || (p[0] == '/' && p[1] == '/')) {
-			skip_line(s);
-		} else if (p[0] == '/' && p[1] == '*') {
-			if (!skip_comment(s))
-				return false;
-		} else if (*p == ' ' || *p == '\t' || *p == '\n') {
+		if (*p == ' ' || *p == '\t' || *p == '\n') {
 			s->line += *p == '\n';
 			s->at++;
 		} else if (p[0] == '\r' && p[1] == '\n') {
 			s->text[s->at++] = ' ';
 		} else {
-			return true;
+			return;
 		}
 	}
 }
@@ -186,13 +155,17 @@ next(struct scan *s)
 	};
 	size_t i;
 
-	if (!skip(s))
-		return BAD;
+	skip(s);
 	/* What is missing at the end belongs to the last token. */
 	if (s->text[s->at] == '\0')
 		return END;
 	s->begin = s->at;
 	s->begin_line = s->line;
+	if (strncmp(s->text + s->at, "/*", 2) == 0) {
+		pk_policy_error(s->r, s->r->file, s->line,
+		    "the comment that begins here has no end: expected \"*/\"");
+		return BAD;
+	}
 	if (s->text[s->at] == '"' || s->text[s->at] == '\'')
 		return quoted(s);
 	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
@@ -486,10 +459,13 @@ pk_policy_scan(struct pk_reading *r, const struct pk_policy_text *text)
 	s.text = pk_policy_copy(text->text, text->len);
 	s.value = malloc(text->len + 1);
 	s.path = malloc(text->len + 2);
-	if (s.text == NULL || s.value == NULL || s.path == NULL)
+	if (s.text == NULL || s.value == NULL || s.path == NULL) {
 		pk_policy_no_memory(r);
-	else
+	} else {
+		/* One without an end is said where it stands. */
+		(void)pk_comments_blank(s.text);
 		ok = read_all(&s);
+	}
 	free(s.value);
 	free(s.path);
 	if (!ok) {
