@@ -85,6 +85,22 @@ read_whole(int fd, size_t *len_r)
 	return NULL;
 }
 
+char *
+pk_policy_read_file(int dirfd, const char *name, size_t *len_r,
+    const char **why_r)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
+	    O_NOCTTY);
+	char *text = fd != -1 ? read_whole(fd, len_r) : NULL;
+
+	if (text == NULL)
+		*why_r = errno == EINVAL ? "not a regular file" :
+		    strerror(errno);
+	if (fd != -1)
+		close(fd);
+	return text;
+}
+
 /* Room for one more, with its name; NULL: it was said. */
 static struct pk_policy_text *
 new_file(struct loading *l, const char *name)
@@ -111,20 +127,13 @@ static bool
 add_file(struct loading *l, const char *name)
 {
 	struct pk_policy_text *f = new_file(l, name);
-	int fd;
+	const char *why;
 
 	if (f == NULL)
 		return false;
-	fd = openat(l->dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
-	    O_NOCTTY);
-	if (fd != -1)
-		f->text = read_whole(fd, &f->len);
-	if (f->text == NULL)
-		say(l, "%s: %s", f->name, errno == EINVAL ?
-		    "not a regular file" : strerror(errno));
-	if (fd != -1)
-		close(fd);
+	f->text = pk_policy_read_file(l->dirfd, name, &f->len, &why);
 	if (f->text == NULL) {
+		say(l, "%s: %s", f->name, why);
 		free((char *)(uintptr_t)f->name);
 		return false;
 	}

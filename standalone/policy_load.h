@@ -32,6 +32,13 @@ struct pk_policy *pk_policy_load_changed(int dirfd, const char *path,
     const char *name, const char *text, int64_t now, pk_policy_say *error,
     pk_policy_say *warn, void *arg) PK_WARN_UNUSED;
 
+/*
+ * All octets of a regular file of at most PK_POLICY_FILE_MAX, with a NUL behind
+ * them, to be freed.  NULL: *why_r is why, perhaps strerror(3)'s text.
+ */
+char *pk_policy_read_file(int dirfd, const char *name, size_t *len_r,
+    const char **why_r) PK_WARN_UNUSED;
+
 /* Open the directory of path for pk_policy_load().  -1 and errno. */
 int pk_policy_open_dir(const char *path) PK_WARN_UNUSED;
 

@@ -10,12 +10,14 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/apop.h"
+#include "engine/comments.h"
 #include "standalone/policy_load.h"
 #include "standalone/policyd.h"
 #include "standalone/settings_private.h"
@@ -28,12 +30,12 @@ static struct {
 } errors;
 
 static void
-complain(const char *file, int line, const char *format, va_list ap)
+complain(int line, const char *format, va_list ap)
 {
 	if (line > 0)
-		fprintf(errors.to, "%s:%d: ", file, line);
+		fprintf(errors.to, "%s:%d: ", errors.file, line);
 	else
-		fprintf(errors.to, "%s: ", file);
+		fprintf(errors.to, "%s: ", errors.file);
 	vfprintf(errors.to, format, ap);
 	fputc('\n', errors.to);
 	errors.count++;
@@ -42,10 +44,7 @@ complain(const char *file, int line, const char *format, va_list ap)
 static void
 on_error(cfg_t *cfg, const char *format, va_list ap)
 {
-	const char *file = cfg != NULL && cfg->filename != NULL ?
-	    cfg->filename : errors.file;
-
-	complain(file, cfg != NULL ? cfg->line : 0, format, ap);
+	complain(cfg != NULL ? cfg->line : 0, format, ap);
 }
 
 /* The lines of the keys that were given, for checks after the reading. */
@@ -81,6 +80,19 @@ line_of(const char *key)
 	return 0;
 }
 
+static void problem_at(int line, const char *format, ...)
+    __attribute__((__format__(__printf__, 2, 3)));
+
+static void
+problem_at(int line, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	complain(line, format, ap);
+	va_end(ap);
+}
+
 /* An error of key, whose line is named if it was given; NULL: of no key. */
 static void problem(const char *key, const char *format, ...)
     __attribute__((__format__(__printf__, 2, 3)));
@@ -91,7 +103,7 @@ problem(const char *key, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	complain(errors.file, key != NULL ? line_of(key) : 0, format, ap);
+	complain(key != NULL ? line_of(key) : 0, format, ap);
 	va_end(ap);
 }
 
@@ -576,11 +588,40 @@ take_ids(cfg_t *cfg, struct pk_settings *s)
 		    "first-valid-uid = %u", uid, s->first_valid_uid);
 }
 
+/*
+ * The text of the file as libConfuse is to have it: after a comment it would
+ * name wrong lines, and behind one without an end it would ignore the rest.
+ */
+static char *
+read_text(const char *file)
+{
+	const char *why;
+	size_t len;
+	char *text = pk_policy_read_file(AT_FDCWD, file, &len, &why);
+	int line;
+
+	if (text == NULL) {
+		problem(NULL, "%s", why);
+		return NULL;
+	}
+	if (memchr(text, '\0', len) != NULL) {
+		problem(NULL, "expected text: there is a NUL octet in it");
+		free(text);
+		return NULL;
+	}
+	line = pk_comments_blank(text);
+	if (line > 0)
+		problem_at(line, "the comment that begins here has no end: "
+		    "expected \"*/\"");
+	return text;
+}
+
 struct pk_settings *
 pk_settings_read(const char *file, FILE *to)
 {
 	struct pk_settings *s = calloc(1, sizeof(*s));
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
+	char *content = NULL;
 	int rc;
 
 	errors.to = to;
@@ -593,7 +634,10 @@ pk_settings_read(const char *file, FILE *to)
 	}
 	cfg_set_error_function(cfg, on_error);
 	set_checks(cfg);
-	rc = cfg_parse(cfg, file);
+	content = read_text(file);
+	if (content == NULL)
+		goto done;
+	rc = cfg_parse_buf(cfg, content);
 	if (rc == CFG_FILE_ERROR)
 		problem(NULL, "%s", strerror(errno));
 	if (rc != CFG_SUCCESS) {
@@ -607,6 +651,7 @@ pk_settings_read(const char *file, FILE *to)
 	default_retained(s);
 	check_together(cfg, s);
 done:
+	free(content);
 	if (cfg != NULL)
 		cfg_free(cfg);
 	if (errors.count > 0)

@@ -295,6 +295,20 @@ static const struct {
 	{ FINE "listen \"127.0.0.1:1111\" { port = 1 }\n", 3,
 	    "no such option 'port'" },
 	{ FINE "users = \n\n", 5, "" },
+	/* Comments, which libConfuse counts as lines. */
+	{ "# a\n#\n\n" FINE "users = x\n", 6, "users = x: expected one of" },
+	{ FINE "nfs = true # \"a\n# b\nusers = x # c\n", 5, "users = x: " },
+	{ "// a\n" FINE "// b /* c\nusers = x\n", 5, "users = x: " },
+	{ FINE "/* a */ /* b\n * c\n */\nusers = x\n", 6, "users = x: " },
+	{ FINE "/* a */ users = x\n", 3, "users = x: " },
+	{ FINE "users = # a\n x\n", 4, "users = x: " },
+	{ FINE "maildir = \"/a//b # /* %u\"\nusers = x\n", 4, "users = x: " },
+	{ FINE "# a\nlisten \"127.0.0.1:2\" { # b\n\ttls = x\n}\n", 5,
+	    "tls = x: expected one of" },
+	{ FINE "# a\nno-such-key = 1\n", 4, "no such option" },
+	{ FINE "# a\ntls-key = \"/dev/null\"\n", 4, "expected both or" },
+	{ FINE "\n/* a\nnfs = true\n", 4, "the comment that begins here has "
+	    "no end: expected \"*/\"" },
 	{ "hostname = \"h\"\n", 0, "no listen" },
 	{ "hostname = \"h\"\nlisten \"127.0.0.1:1\" { }\n", 2,
 	    "expected a tls-certificate and a tls-key" },
@@ -384,6 +398,25 @@ test_settings_reports_all_errors_together(void **state)
 	assert_non_null(strstr(text, ":5: idle-timeout"));
 }
 
+/* Behind it, everything would be ignored. */
+static void
+test_settings_refuses_nul(void **state)
+{
+	FILE *f = fopen(file, "w"), *errors;
+
+	(void)state;
+	assert_non_null(f);
+	fputs(FINE, f);
+	fputc('\0', f);
+	fclose(f);
+	free(text);
+	text = NULL;
+	errors = open_memstream(&text, &text_size);
+	assert_null(pk_settings_read(file, errors));
+	fclose(errors);
+	assert_non_null(strstr(text, "there is a NUL octet in it"));
+}
+
 static void
 test_settings_says_which_file_is_missing(void **state)
 {
@@ -412,6 +445,7 @@ main(void)
 		cmocka_unit_test(
 		    test_settings_names_file_line_and_expectation),
 		cmocka_unit_test(test_settings_reports_all_errors_together),
+		cmocka_unit_test(test_settings_refuses_nul),
 		cmocka_unit_test(test_settings_says_which_file_is_missing),
 	};
 
