@@ -82,24 +82,11 @@ pk_policy_copy(const char *text, size_t len)
 /* It hands callbacks no argument of ours. */
 static struct pk_reading *reading;
 
-/* ": expected one of ..." for a key that the block does not have. */
-static void
-name_keys(cfg_t *cfg, char *out, size_t size)
-{
-	size_t len = 0;
-	unsigned i;
-
-	for (i = 0; i < cfg_num(cfg) && len < size; i++)
-		len += (size_t)snprintf(out + len, size - len, "%s%s",
-		    i > 0 ? ", " : "", cfg_opt_name(cfg_getnopt(cfg, i)));
-}
-
 /* What to expect, for each thing that is still wrong after pk_policy_scan(). */
 static const struct {
 	const char *begin;	/* of the message */
-	const char *hint;	/* NULL: name the keys */
+	const char *hint;
 } hints[] = {
-	{ "no such option", NULL },
 	{ "missing title", "a name, as in retention \"NAME\" { ... }" },
 	{ "missing opening brace", "a block without a name" },
 	{ "missing equal sign", "key = value, no block" },
@@ -109,18 +96,15 @@ static const struct {
 static void
 on_error(cfg_t *cfg, const char *format, va_list ap)
 {
-	char text[LINE_SIZE], hint[LINE_SIZE / 2] = "";
+	char text[LINE_SIZE];
 	size_t i;
 
 	(void)vsnprintf(text, sizeof(text), format, ap);
 	for (i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
 		if (strncmp(text, hints[i].begin, strlen(hints[i].begin)) != 0)
 			continue;
-		if (hints[i].hint == NULL)
-			name_keys(cfg, hint, sizeof(hint));
 		pk_policy_error(reading, reading->file, cfg->line,
-		    "%s: expected %s%s", text, hints[i].hint == NULL ?
-		    "one of " : hints[i].hint, hint);
+		    "%s: expected %s", text, hints[i].hint);
 		return;
 	}
 	pk_policy_error(reading, reading->file, cfg != NULL ? cfg->line : 0,

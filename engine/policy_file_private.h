@@ -52,7 +52,7 @@ char *pk_policy_copy(const char *text, size_t len) PK_WARN_UNUSED;
  * Read text as libConfuse would, but strictly: remember where everything
  * stands, and refuse what libConfuse would take for something else than it
  * looks like.  Returns text for libConfuse, to be freed: without comments and
- * without what has been given already.  NULL: it was said why not.
+ * without what is unknown or has been given already.  NULL: it was said why not.
  */
 char *pk_policy_scan(struct pk_reading *r, const struct pk_policy_text *text)
     PK_WARN_UNUSED;

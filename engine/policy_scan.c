@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ struct level {
 	size_t path_len;	/* of the block that it is in */
 	size_t begin;		/* of the block, in the text */
 	int line;
+	const cfg_opt_t *opts;	/* what may stand in it; NULL: unknown */
 	bool is_again;		/* not to be looked at */
 };
 
@@ -229,6 +231,7 @@ say_again(struct scan *s, const char *name, const char *title, int line,
 	    title != NULL ? "\"" : "", first->file, first->line);
 }
 
+/* AGAIN: or of no use for another reason, which was said. */
 enum found { NEW, AGAIN, FAILED };
 
 /* Remember that the path is at line, unless it was somewhere before. */
@@ -329,11 +332,49 @@ read_list(struct scan *s, const char *name, bool is_new)
 	}
 }
 
+/* Octets of a list of all keys that a block may have. */
+#define KEYS_SIZE 512
+
+static void
+list_keys(const cfg_opt_t *opts, char out[KEYS_SIZE])
+{
+	size_t len = 0;
+
+	for (; opts->name != NULL && len < KEYS_SIZE; opts++)
+		len += (size_t)snprintf(out + len, KEYS_SIZE - len, "%s%s",
+		    len > 0 ? ", " : "", opts->name);
+}
+
+/*
+ * What may be called name where the scan is; NULL: nothing, which was said,
+ * here or of the block that it is in.  libConfuse would end the reading.
+ */
+static const cfg_opt_t *
+find_opt(struct scan *s, const char *name, int line)
+{
+	const cfg_opt_t *opts = s->depth > 0 ? s->level[s->depth - 1].opts :
+	    pk_policy_opts, *opt = opts;
+	size_t len = (size_t)word_len(name);
+	char keys[KEYS_SIZE];
+
+	if (opts == NULL)
+		return NULL;
+	for (; opt->name != NULL; opt++)
+		if (strlen(opt->name) == len &&
+		    memcmp(opt->name, name, len) == 0)
+			return opt;
+	list_keys(opts, keys);
+	pk_policy_error(s->r, s->r->file, line, "no such option '%.*s': "
+	    "expected one of %s", (int)len, name, keys);
+	return NULL;
+}
+
 /* A key; its name is in the path, "=" has been read. */
 static bool
 read_key(struct scan *s, const char *name, size_t begin, int line)
 {
-	enum found found = remember(s, name, NULL, line);
+	enum found found = find_opt(s, name, line) != NULL ?
+	    remember(s, name, NULL, line) : AGAIN;
 	enum token t;
 
 	if (found == FAILED)
@@ -359,6 +400,7 @@ open_block(struct scan *s, const char *name, const char *title,
     size_t before, size_t begin, int line)
 {
 	struct level *l = &s->level[s->depth];
+	const cfg_opt_t *opt = find_opt(s, name, line);
 	enum found found = AGAIN;
 
 	if (s->depth == DEPTH_MAX) {
@@ -369,9 +411,10 @@ open_block(struct scan *s, const char *name, const char *title,
 	if (title != NULL && !pk_policy_name_is_valid(title))
 		pk_policy_error(s->r, s->r->file, line, "%.*s \"%s\": "
 		    PK_POLICY_NAME_EXPECTED, word_len(name), name, title);
-	else
+	else if (opt != NULL)
 		found = remember(s, name, title, line);
-	*l = (struct level){ before, begin, line, found == AGAIN };
+	*l = (struct level){ before, begin, line, opt != NULL ?
+	    opt->subopts : NULL, found == AGAIN };
 	s->depth++;
 	return found != FAILED;
 }

@@ -172,7 +172,33 @@ static const struct {
 	{ "apop { rule a { allow = tls rule b { } } }\n",
 	    "f:1: no such option 'rule': expected one of users, networks, "
 	    "allow, until, warn-from" },
-	{ "a { b { c { d { e { } } } } }\n", "f:1: e: expected no block here" },
+	{ "a { b { c { d { e { } } } } }\n",
+	    "f:1: no such option 'a': expected one of mode, audit, "
+	    "retention, hold, apop, passwords\n"
+	    "f:1: e: expected no block here" },
+	{ "modes = x\nmode = enforce\n/* a */ audits = { x,\n y }\n"
+	    "hold a {\n\tuser = b # c\n\tuntil = never\n}\n"
+	    "holds b {\n\tusers = x\n\tc = d\n\te { f = g }\n}\n"
+	    "mode = x",
+	    "f:1: no such option 'modes': expected one of mode, audit, "
+	    "retention, hold, apop, passwords\n"
+	    "f:3: no such option 'audits': expected one of mode, audit, "
+	    "retention, hold, apop, passwords\n"
+	    "f:6: no such option 'user': expected one of users, until, note\n"
+	    "f:9: no such option 'holds': expected one of mode, audit, "
+	    "retention, hold, apop, passwords\n"
+	    "f:14: mode: expected only once: it is in f:2 already\n"
+	    "f:7: until = never: expected a day from 1970 on, as "
+	    "\"2026-12-31\"" },
+	{ "apop {\n rules a { }\n rule a {\n  allow = tls\n  top = x\n }\n"
+	    " rule a {\n  mode = x } }\n",
+	    "f:2: no such option 'rules': expected one of rule, "
+	    "minimum-secret, exclusive\n"
+	    "f:5: no such option 'top': expected one of users, networks, "
+	    "allow, until, warn-from\n"
+	    "f:7: rule \"a\": expected only once: it is in f:3 already\n"
+	    "f:8: no such option 'mode': expected one of users, networks, "
+	    "allow, until, warn-from" },
 	{ "rule a { allow = tls }\n",
 	    "f:1: no such option 'rule': expected one of mode, audit, "
 	    "retention, hold, apop, passwords" },
