@@ -1,5 +1,5 @@
 /*
- * Comments in the files that libConfuse reads: see comments.h.
+ * Comments in files for libConfuse: see comments.h.
  *
  * SPDX-License-Identifier: ISC
  */

@@ -1,5 +1,5 @@
 /*
- * Comments in the files that libConfuse reads, which miscounts lines after them.
+ * Comments in files for libConfuse, which miscounts the lines after them.
  *
  * SPDX-License-Identifier: ISC
  */

@@ -298,26 +298,48 @@ pk_policy_login(const struct pk_policy *p, const struct pk_groups *groups,
 
 /* ---- words --------------------------------------------------------------- */
 
+const struct pk_policy_word pk_audit_words[] = {
+	{ "required", PK_AUDIT_REQUIRED },
+	{ "best-effort", PK_AUDIT_BEST_EFFORT },
+	{ "off", PK_AUDIT_OFF },
+	{ NULL, 0 }
+};
+
+const struct pk_policy_word pk_allow_words[] = {
+	{ "never", PK_ALLOW_NEVER },
+	{ "tls", PK_ALLOW_TLS },
+	{ "always", PK_ALLOW_ALWAYS },
+	{ NULL, 0 }
+};
+
+const struct pk_policy_word pk_unread_from_words[] = {
+	{ "first-seen", PK_UNREAD_FIRST_SEEN },
+	{ "delivery", PK_UNREAD_DELIVERY },
+	{ NULL, 0 }
+};
+
+static const char *
+name_of(const struct pk_policy_word *words, uint32_t value)
+{
+	while (words->text != NULL && words->value != value)
+		words++;
+	return words->text;
+}
+
 const char *
 pk_audit_name(enum pk_audit audit)
 {
-	static const char *const names[] = {
-		[PK_AUDIT_REQUIRED] = "required",
-		[PK_AUDIT_BEST_EFFORT] = "best-effort",
-		[PK_AUDIT_OFF] = "off",
-	};
-
-	return names[audit];
+	return name_of(pk_audit_words, audit);
 }
 
 const char *
 pk_allow_name(enum pk_allow allow)
 {
-	static const char *const names[] = {
-		[PK_ALLOW_NEVER] = "never",
-		[PK_ALLOW_TLS] = "tls",
-		[PK_ALLOW_ALWAYS] = "always",
-	};
+	return name_of(pk_allow_words, allow);
+}
 
-	return names[allow];
+const char *
+pk_unread_from_name(enum pk_unread_from from)
+{
+	return name_of(pk_unread_from_words, from);
 }

@@ -280,8 +280,9 @@ bool pk_network_has(const struct pk_network *n, const uint8_t address[16]);
 struct pk_retention *pk_policy_find_rule(const struct pk_policy *p,
     const char *name);
 
-/* "required", "best-effort", "off"; "never", "tls", "always". */
+/* Their words in the file: "required", "tls", "first-seen" and the like. */
 const char *pk_audit_name(enum pk_audit audit);
 const char *pk_allow_name(enum pk_allow allow);
+const char *pk_unread_from_name(enum pk_unread_from from);
 
 #endif

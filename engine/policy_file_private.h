@@ -51,8 +51,8 @@ char *pk_policy_copy(const char *text, size_t len) PK_WARN_UNUSED;
 /*
  * Read text as libConfuse would, but strictly: remember where everything
  * stands, and refuse what libConfuse would take for something else than it
- * looks like.  Returns text for libConfuse, to be freed: without comments and
- * without what is unknown or has been given already.  NULL: it was said why not.
+ * looks like.  Returns text for libConfuse, to be freed: without comments, what
+ * is unknown and what has been given already.  NULL: it was said why not.
  */
 char *pk_policy_scan(struct pk_reading *r, const struct pk_policy_text *text)
     PK_WARN_UNUSED;
@@ -77,23 +77,22 @@ struct pk_key {
 	bool (*take)(const char *text, const struct pk_key *key, void *to);
 	size_t offset;		/* of the member, in the block's structure */
 	int64_t min, max;	/* of numbers and durations */
+	const struct pk_policy_word *words;	/* that it may be */
 	const char *expected;
 };
 
+/* One of the key's words: to an enumeration or uint32_t, or to a bool. */
+bool pk_take_word(const char *text, const struct pk_key *key, void *to);
+bool pk_take_flag(const char *text, const struct pk_key *key, void *to);
 bool pk_take_duration(const char *text, const struct pk_key *key, void *to);
 bool pk_take_seconds(const char *text, const struct pk_key *key, void *to);
 bool pk_take_number(const char *text, const struct pk_key *key, void *to);
 bool pk_take_percent(const char *text, const struct pk_key *key, void *to);
+/* One of the key's words, or a number. */
 bool pk_take_top(const char *text, const struct pk_key *key, void *to);
 bool pk_take_folder(const char *text, const struct pk_key *key, void *to);
 bool pk_take_day(const char *text, const struct pk_key *key, void *to);
 bool pk_take_last_day(const char *text, const struct pk_key *key, void *to);
-bool pk_take_mode(const char *text, const struct pk_key *key, void *to);
-bool pk_take_flag(const char *text, const struct pk_key *key, void *to);
-bool pk_take_audit(const char *text, const struct pk_key *key, void *to);
-bool pk_take_allow(const char *text, const struct pk_key *key, void *to);
-bool pk_take_unread_from(const char *text, const struct pk_key *key,
-    void *to);
 
 /* NULL, or what was expected instead. */
 const char *pk_pattern_refusal(const char *pattern);

@@ -49,6 +49,17 @@ struct pk_entry *pk_lookup_add(struct pk_lookup *t, const char *key, size_t len)
 
 void pk_lookup_clear(struct pk_lookup *t);
 
+/* ---- policy.c ------------------------------------------------------------ */
+
+/* A word of the file and what it stands for; a table ends with text NULL. */
+struct pk_policy_word {
+	const char *text;
+	uint32_t value;
+};
+
+extern const struct pk_policy_word pk_audit_words[], pk_allow_words[],
+    pk_unread_from_words[];
+
 /* ---- policy_index.c ------------------------------------------------------ */
 
 #define PK_NO_BLOCK	UINT32_MAX

@@ -57,59 +57,80 @@ cfg_opt_t pk_policy_opts[] = {
 #define MODE	"enforce or dry-run"
 #define AT(type, member)	offsetof(struct type, member)
 
+static const struct pk_policy_word mode_words[] = {
+	{ "enforce", false }, { "dry-run", true }, { NULL, 0 }
+};
+
+static const struct pk_policy_word flag_words[] = {
+	{ "yes", true }, { "true", true }, { "no", false }, { "false", false },
+	{ NULL, 0 }
+};
+
+static const struct pk_policy_word top_words[] = {
+	{ "allow", PK_TOP_ALLOW }, { "headers", PK_TOP_HEADERS },
+	{ "deny", PK_TOP_DENY }, { NULL, 0 }
+};
+
+/* What a value may be; of a folder or a day nothing else is to be told. */
+#define RANGE(min, max)	(min), (max), NULL
+#define WORDS(words)	0, 0, (words)
+#define FREE		0, 0, NULL
+
 static const struct pk_key top_keys[] = {
-	{ "mode", pk_take_mode, AT(pk_policy, dry_run), 0, 0, MODE },
-	{ "audit", pk_take_audit, AT(pk_policy, audit), 0, 0,
+	{ "mode", pk_take_flag, AT(pk_policy, dry_run), WORDS(mode_words),
+	    MODE },
+	{ "audit", pk_take_word, AT(pk_policy, audit), WORDS(pk_audit_words),
 	    "required, best-effort or off" },
 	{ .name = NULL }
 };
 
 static const struct pk_key retention_keys[] = {
 	{ "after-download", pk_take_duration, AT(pk_rule, after_download),
-	    0, PK_NEVER, LIMIT },
+	    RANGE(0, PK_NEVER), LIMIT },
 	{ "after-delivery", pk_take_duration, AT(pk_rule, after_delivery),
-	    0, PK_NEVER, LIMIT },
-	{ "unread", pk_take_duration, AT(pk_rule, unread), 60, PK_NEVER,
+	    RANGE(0, PK_NEVER), LIMIT },
+	{ "unread", pk_take_duration, AT(pk_rule, unread), RANGE(60, PK_NEVER),
 	    "\"never\" or " UNIT " (\"60d\"), at least 1m, at most 1000y" },
-	{ "unread-from", pk_take_unread_from, AT(pk_rule, unread_from), 0, 0,
-	    "first-seen or delivery" },
-	{ "minimum", pk_take_duration, AT(pk_rule, minimum), 0, FINITE,
+	{ "unread-from", pk_take_word, AT(pk_rule, unread_from),
+	    WORDS(pk_unread_from_words), "first-seen or delivery" },
+	{ "minimum", pk_take_duration, AT(pk_rule, minimum), RANGE(0, FINITE),
 	    "\"0\" or " UNIT " (\"90d\"), at most 1000y" },
 	{ "unconfirmed-limit", pk_take_number,
-	    AT(pk_rule, unconfirmed_limit), 0, 1000, "a number, 0 to 1000" },
-	{ "top", pk_take_top, AT(pk_rule, top), 0, PK_TOP_DENY - 1,
+	    AT(pk_rule, unconfirmed_limit), RANGE(0, 1000),
+	    "a number, 0 to 1000" },
+	{ "top", pk_take_top, AT(pk_rule, top), 0, PK_TOP_DENY - 1, top_words,
 	    "allow, headers, deny or a number of body lines, 0 to 4294967293" },
-	{ "login-delay", pk_take_seconds, AT(pk_rule, login_delay), 0, YEAR,
-	    "\"0\" or " UNIT " (\"5m\"), at most 1y" },
-	{ "dispose", pk_take_folder, AT(pk_rule, folder), 0, 0,
+	{ "login-delay", pk_take_seconds, AT(pk_rule, login_delay),
+	    RANGE(0, YEAR), "\"0\" or " UNIT " (\"5m\"), at most 1y" },
+	{ "dispose", pk_take_folder, AT(pk_rule, folder), FREE,
 	    "destroy or \"folder:NAME\" (NAME: 1 to 64 letters, digits, "
 	    "\"-\" and \"_\", spaces inside, \".\" between parts; not INBOX)" },
-	{ "effective-from", pk_take_day, AT(pk_rule, effective_from), 0, 0,
+	{ "effective-from", pk_take_day, AT(pk_rule, effective_from), FREE,
 	    DAY },
-	{ "mode", pk_take_mode, AT(pk_rule, dry_run), 0, 0, MODE },
-	{ "max-share", pk_take_percent, AT(pk_rule, max_share), 1, 100,
+	{ "mode", pk_take_flag, AT(pk_rule, dry_run), WORDS(mode_words), MODE },
+	{ "max-share", pk_take_percent, AT(pk_rule, max_share), RANGE(1, 100),
 	    "1% to 100%" },
 	{ .name = NULL }
 };
 
 static const struct pk_key hold_keys[] = {
-	{ "until", pk_take_last_day, AT(pk_hold, until), 0, 0, DAY },
+	{ "until", pk_take_last_day, AT(pk_hold, until), FREE, DAY },
 	{ .name = NULL }
 };
 
 static const struct pk_key rule_keys[] = {
-	{ "allow", pk_take_allow, AT(pk_login_rule, allow), 0, 0,
-	    "never, tls or always" },
-	{ "until", pk_take_last_day, AT(pk_login_rule, until), 0, 0, DAY },
-	{ "warn-from", pk_take_day, AT(pk_login_rule, warn_from), 0, 0, DAY },
+	{ "allow", pk_take_word, AT(pk_login_rule, allow),
+	    WORDS(pk_allow_words), "never, tls or always" },
+	{ "until", pk_take_last_day, AT(pk_login_rule, until), FREE, DAY },
+	{ "warn-from", pk_take_day, AT(pk_login_rule, warn_from), FREE, DAY },
 	{ .name = NULL }
 };
 
 static const struct pk_key apop_keys[] = {
-	{ "minimum-secret", pk_take_number, AT(pk_policy, minimum_secret), 0,
-	    1024, "a number of octets, 0 to 1024" },
-	{ "exclusive", pk_take_flag, AT(pk_policy, exclusive), 0, 0,
-	    "yes or no" },
+	{ "minimum-secret", pk_take_number, AT(pk_policy, minimum_secret),
+	    RANGE(0, 1024), "a number of octets, 0 to 1024" },
+	{ "exclusive", pk_take_flag, AT(pk_policy, exclusive),
+	    WORDS(flag_words), "yes or no" },
 	{ .name = NULL }
 };
 

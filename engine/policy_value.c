@@ -160,107 +160,33 @@ pk_date_parse(const char *text, int64_t *time_r)
 
 /* ---- words --------------------------------------------------------------- */
 
-struct word {
-	const char *text;
-	int value;
-};
-
-static bool
-find_word(const struct word *words, const char *text, int *value_r)
+static const struct pk_policy_word *
+find_word(const struct pk_policy_word *words, const char *text)
 {
 	for (; words->text != NULL; words++)
-		if (strcmp(words->text, text) == 0) {
-			*value_r = words->value;
-			return true;
-		}
-	return false;
-}
-
-static bool
-take_bool(const struct word *words, const char *text, void *to)
-{
-	int value;
-
-	if (!find_word(words, text, &value))
-		return false;
-	*(bool *)to = value != 0;
-	return true;
+		if (strcmp(words->text, text) == 0)
+			return words;
+	return NULL;
 }
 
 bool
-pk_take_mode(const char *text, const struct pk_key *key, void *to)
+pk_take_word(const char *text, const struct pk_key *key, void *to)
 {
-	static const struct word words[] = {
-		{ "enforce", 0 }, { "dry-run", 1 }, { NULL, 0 },
-	};
+	const struct pk_policy_word *word = find_word(key->words, text);
 
-	(void)key;
-	return take_bool(words, text, to);
+	if (word != NULL)
+		memcpy(to, &word->value, sizeof(word->value));
+	return word != NULL;
 }
 
 bool
 pk_take_flag(const char *text, const struct pk_key *key, void *to)
 {
-	static const struct word words[] = {
-		{ "yes", 1 }, { "true", 1 }, { "no", 0 }, { "false", 0 },
-		{ NULL, 0 },
-	};
+	const struct pk_policy_word *word = find_word(key->words, text);
 
-	(void)key;
-	return take_bool(words, text, to);
-}
-
-bool
-pk_take_audit(const char *text, const struct pk_key *key, void *to)
-{
-	static const struct word words[] = {
-		{ "required", PK_AUDIT_REQUIRED },
-		{ "best-effort", PK_AUDIT_BEST_EFFORT },
-		{ "off", PK_AUDIT_OFF },
-		{ NULL, 0 },
-	};
-	int value;
-
-	(void)key;
-	if (!find_word(words, text, &value))
-		return false;
-	*(enum pk_audit *)to = (enum pk_audit)value;
-	return true;
-}
-
-bool
-pk_take_allow(const char *text, const struct pk_key *key, void *to)
-{
-	static const struct word words[] = {
-		{ "never", PK_ALLOW_NEVER },
-		{ "tls", PK_ALLOW_TLS },
-		{ "always", PK_ALLOW_ALWAYS },
-		{ NULL, 0 },
-	};
-	int value;
-
-	(void)key;
-	if (!find_word(words, text, &value))
-		return false;
-	*(enum pk_allow *)to = (enum pk_allow)value;
-	return true;
-}
-
-bool
-pk_take_unread_from(const char *text, const struct pk_key *key, void *to)
-{
-	static const struct word words[] = {
-		{ "first-seen", PK_UNREAD_FIRST_SEEN },
-		{ "delivery", PK_UNREAD_DELIVERY },
-		{ NULL, 0 },
-	};
-	int value;
-
-	(void)key;
-	if (!find_word(words, text, &value))
-		return false;
-	*(enum pk_unread_from *)to = (enum pk_unread_from)value;
-	return true;
+	if (word != NULL)
+		*(bool *)to = word->value != 0;
+	return word != NULL;
 }
 
 /* ---- numbers, durations and days of keys --------------------------------- */
@@ -316,22 +242,7 @@ pk_take_percent(const char *text, const struct pk_key *key, void *to)
 bool
 pk_take_top(const char *text, const struct pk_key *key, void *to)
 {
-	static const struct {
-		const char *word;
-		uint32_t top;
-	} words[] = {
-		{ "allow", PK_TOP_ALLOW },
-		{ "headers", PK_TOP_HEADERS },
-		{ "deny", PK_TOP_DENY },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(words[i].word, text) == 0) {
-			*(uint32_t *)to = words[i].top;
-			return true;
-		}
-	return pk_take_number(text, key, to);
+	return pk_take_word(text, key, to) || pk_take_number(text, key, to);
 }
 
 bool

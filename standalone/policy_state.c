@@ -324,8 +324,8 @@ write_rule(FILE *f, const struct pk_retention *r,
 	for (i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
 		write_duration(f, durations[i].key, duration_of(&r->rule, i));
 	fprintf(f, "    unread-from = %s\n    unconfirmed-limit = %u\n",
-	    r->rule.unread_from == PK_UNREAD_DELIVERY ? "delivery" :
-	    "first-seen", r->rule.unconfirmed_limit);
+	    pk_unread_from_name(r->rule.unread_from),
+	    r->rule.unconfirmed_limit);
 	if (r->rule.folder[0] != '\0')
 		fprintf(f, "    dispose = \"folder:%s\"\n", r->rule.folder);
 	if (r->rule.effective_from != 0)

@@ -500,6 +500,10 @@ test_policy_has_words(void **state)
 	assert_string_equal(pk_allow_name(PK_ALLOW_NEVER), "never");
 	assert_string_equal(pk_allow_name(PK_ALLOW_TLS), "tls");
 	assert_string_equal(pk_allow_name(PK_ALLOW_ALWAYS), "always");
+	assert_string_equal(pk_unread_from_name(PK_UNREAD_FIRST_SEEN),
+	    "first-seen");
+	assert_string_equal(pk_unread_from_name(PK_UNREAD_DELIVERY),
+	    "delivery");
 }
 
 int
