@@ -270,6 +270,25 @@ enum pk_login_verdict pk_policy_login(const struct pk_policy *p,
     const char *user, const uint8_t address[16], bool tls, int64_t now,
     const struct pk_login_rule **rule_r);
 
+/* Is the pattern the name of one user, neither a glob nor a group? */
+bool pk_pattern_is_name(const char *pattern);
+
+/* Does a pattern that is no group match the user? */
+bool pk_pattern_is_match(const char *pattern, const char *user);
+
+/* Is text one of the patterns, as written? */
+bool pk_patterns_is_listed(const struct pk_patterns *p, const char *text);
+
+/* Is everybody meant: no patterns, or "*"? */
+bool pk_patterns_is_everybody(const struct pk_patterns *p);
+
+/*
+ * Does p certainly match everybody whom other matches?  false also where that
+ * cannot be told: of a glob or a group that is not in p as it is.
+ */
+bool pk_patterns_cover(const struct pk_patterns *p,
+    const struct pk_patterns *other);
+
 /* Numeric IPv4 or IPv6 text to 16 octets, IPv4 mapped.  false: it is neither. */
 bool pk_address_parse(const char *text, uint8_t address_r[16]);
 

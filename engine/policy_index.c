@@ -5,14 +5,10 @@
  *
  * SPDX-License-Identifier: ISC
  */
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/policy_private.h"
-
-/* What makes a pattern a glob; a backslash is an octet like others. */
-#define SPECIAL	"*?["
 
 /* ---- patterns ------------------------------------------------------------ */
 
@@ -29,20 +25,14 @@ kind_of(const char *pattern, const char **key_r)
 		*key_r = pattern + 1;
 		return GROUP;
 	}
-	if (pattern[strcspn(pattern, SPECIAL)] == '\0')
+	if (pk_pattern_is_name(pattern))
 		return NAME;
 	if (pattern[0] == '*' && pattern[1] == '@' &&
-	    pattern[1 + strcspn(pattern + 1, SPECIAL)] == '\0') {
+	    strpbrk(pattern + 1, PK_PATTERN_SPECIAL) == NULL) {
 		*key_r = pattern + 2;
 		return DOMAIN;
 	}
 	return GLOB;
-}
-
-static bool
-is_match(const char *glob, const char *text)
-{
-	return fnmatch(glob, text, FNM_NOESCAPE) == 0;
 }
 
 /* The octets at the end of a glob that stand for themselves. */
@@ -53,7 +43,7 @@ suffix_of(const char *glob)
 
 	if (strchr(glob, '[') != NULL)
 		return 0;
-	while (n < len && strchr(SPECIAL, glob[len - n - 1]) == NULL)
+	while (n < len && strchr(PK_PATTERN_SPECIAL, glob[len - n - 1]) == NULL)
 		n++;
 	return n;
 }
@@ -74,7 +64,7 @@ add_glob(struct pk_matcher *m, const char *text, uint32_t block)
 			return false;
 		m->glob = glob;
 	}
-	prefix = strcspn(text, SPECIAL);
+	prefix = strcspn(text, PK_PATTERN_SPECIAL);
 	suffix = suffix_of(text);
 	glob = &m->glob[m->globs++];
 	glob->text = text;
@@ -317,7 +307,7 @@ show_globs(struct pk_visitor *v, const struct pk_matcher *m, const char *user)
 
 	for (i = 0; i < m->globs && m->glob[i].block < v->limit; i++)
 		if (is_possible(&m->glob[i], user, len) &&
-		    is_match(m->glob[i].text, user))
+		    pk_pattern_is_match(m->glob[i].text, user))
 			v->visit(v, &m->glob[i].block, 1, true);
 }
 
@@ -347,7 +337,7 @@ show_domain_globs(struct pk_visitor *v, const struct pk_matcher *m,
 
 	for (i = 0; i < m->globs && m->glob[i].block < v->limit; i++)
 		if (m->glob[i].text[0] == '*' &&
-		    is_match(m->glob[i].text, domain))
+		    pk_pattern_is_match(m->glob[i].text, domain))
 			v->visit(v, &m->glob[i].block, 1, true);
 }
 

@@ -60,6 +60,11 @@ struct pk_policy_word {
 extern const struct pk_policy_word pk_audit_words[], pk_allow_words[],
     pk_unread_from_words[];
 
+/* ---- policy_patterns.c --------------------------------------------------- */
+
+/* What makes a pattern a glob; a backslash is an octet like others. */
+#define PK_PATTERN_SPECIAL	"*?["
+
 /* ---- policy_index.c ------------------------------------------------------ */
 
 #define PK_NO_BLOCK	UINT32_MAX

@@ -328,7 +328,7 @@ pk_pattern_refusal(const char *pattern)
 			return "expected no space: no user has one";
 	if (strcmp(pattern, "@") == 0)
 		return "expected the name of a group after \"@\"";
-	if (pattern[0] == '@' && strpbrk(pattern, "*?[") != NULL)
+	if (pattern[0] == '@' && strpbrk(pattern, PK_PATTERN_SPECIAL) != NULL)
 		return "expected the name of one group after \"@\", no glob";
 	return NULL;
 }

@@ -55,17 +55,6 @@ struct pk_login_table {
 
 /* ---- making -------------------------------------------------------------------- */
 
-static bool
-is_everybody(const struct pk_patterns *users)
-{
-	size_t i;
-
-	for (i = 0; i < users->count; i++)
-		if (strcmp(users->text[i], "*") == 0)
-			return true;
-	return users->count == 0;
-}
-
 static int64_t
 least(int64_t a, int64_t b)
 {
@@ -146,7 +135,7 @@ fill_rules(const struct pk_policy *p, struct rule *rule,
 			rule->until = r->until;
 			rule->networks = (uint32_t)r->network_count;
 			rule->allow = (uint8_t)r->allow;
-			rule->everybody = is_everybody(&r->users);
+			rule->everybody = pk_patterns_is_everybody(&r->users);
 			rule->everywhere = r->network_count == 0;
 			if (r->network_count > 0)
 				memcpy(network, r->networks,

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,47 +87,14 @@ shortens(const struct pk_rule *r, const struct pk_rule *old, int64_t now,
 /* ---- does it match more? ------------------------------------------------------------ */
 
 static bool
-has_pattern(const struct pk_patterns *p, const char *text)
-{
-	size_t i;
-
-	for (i = 0; i < p->count; i++)
-		if (strcmp(p->text[i], text) == 0 ||
-		    strcmp(p->text[i], "*") == 0)
-			return true;
-	return p->count == 0;		/* everybody */
-}
-
-/* Is every pattern of p one of those of other? */
-static bool
-is_within(const struct pk_patterns *p, const struct pk_patterns *other)
-{
-	size_t i;
-
-	if (p->count == 0)
-		return has_pattern(other, "*");
-	for (i = 0; i < p->count; i++)
-		if (!has_pattern(other, p->text[i]))
-			return false;
-	return true;
-}
-
-/* A name of one user, neither a glob nor a group. */
-static bool
-is_name(const char *pattern)
-{
-	return pattern[0] != '@' && strpbrk(pattern, "*?[") == NULL;
-}
-
-static bool
 may_share(const char *a, const char *b)
 {
-	if (is_name(a) && is_name(b))
+	if (pk_pattern_is_name(a) && pk_pattern_is_name(b))
 		return strcmp(a, b) == 0;
-	if (is_name(a) && b[0] != '@')
-		return fnmatch(b, a, FNM_NOESCAPE) == 0;
-	if (is_name(b) && a[0] != '@')
-		return fnmatch(a, b, FNM_NOESCAPE) == 0;
+	if (pk_pattern_is_name(a) && b[0] != '@')
+		return pk_pattern_is_match(b, a);
+	if (pk_pattern_is_name(b) && a[0] != '@')
+		return pk_pattern_is_match(a, b);
 	return true;			/* it cannot be told: they may */
 }
 
@@ -158,7 +124,7 @@ lost_earlier(const struct pk_policy *p, const struct pk_retention *r,
 	for (before = accepted->retention; before < old; before++) {
 		now = pk_policy_find_rule(p, before->rule.name);
 		if (now != NULL && now < r &&
-		    is_within(&before->users, &now->users))
+		    pk_patterns_cover(&now->users, &before->users))
 			continue;
 		if (may_overlap(&before->users, &r->users))
 			return before;
@@ -173,7 +139,7 @@ matches_more(const struct pk_policy *p, const struct pk_retention *r,
 {
 	const struct pk_retention *earlier;
 
-	if (!is_within(&r->users, &old->users)) {
+	if (!pk_patterns_cover(&old->users, &r->users)) {
 		(void)snprintf(why, WHY_SIZE, "its users may be more than "
 		    "they were");
 		return true;
@@ -255,17 +221,6 @@ write_quoted(FILE *f, const char *text)
 	fputc('\'', f);
 }
 
-static bool
-is_listed(const struct pk_patterns *p, const char *text)
-{
-	size_t i;
-
-	for (i = 0; i < p->count; i++)
-		if (strcmp(p->text[i], text) == 0)
-			return true;
-	return false;
-}
-
 /* Those of both; also may be NULL. */
 static void
 write_users(FILE *f, const struct pk_patterns *users,
@@ -283,7 +238,7 @@ write_users(FILE *f, const struct pk_patterns *users,
 		write_quoted(f, users->text[i]);
 	}
 	for (i = 0; also != NULL && i < also->count; i++) {
-		if (is_listed(users, also->text[i]))
+		if (pk_patterns_is_listed(users, also->text[i]))
 			continue;
 		fputs(", ", f);
 		write_quoted(f, also->text[i]);

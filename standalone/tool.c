@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -198,7 +197,7 @@ pk_tool_match(const struct pk_patterns *patterns, const char *user)
 		const char *text = patterns->text[i];
 
 		if (text[0] == '@' ? is_member(text + 1, user) :
-		    fnmatch(text, user, FNM_NOESCAPE) == 0)
+		    pk_pattern_is_match(text, user))
 			return text;
 	}
 	return NULL;
