@@ -42,8 +42,16 @@ pk_patterns_is_everybody(const struct pk_patterns *p)
 static bool
 covers_pattern(const struct pk_patterns *p, const char *pattern)
 {
-	return pk_patterns_is_everybody(p) ||
-	    pk_patterns_is_listed(p, pattern);
+	size_t i;
+
+	if (pk_patterns_is_everybody(p) || pk_patterns_is_listed(p, pattern))
+		return true;
+	/* Who is in a group, or what another glob matches, cannot be told. */
+	for (i = 0; pk_pattern_is_name(pattern) && i < p->count; i++)
+		if (p->text[i][0] != '@' &&
+		    pk_pattern_is_match(p->text[i], pattern))
+			return true;
+	return false;
 }
 
 bool
