@@ -9,20 +9,7 @@
 #include <openssl/evp.h>
 
 #include "engine/apop.h"
-
-/* RFC 1939 section 7: the digest is sent in lower-case hexadecimal. */
-static char *
-put_hex(char *out, const uint8_t *data, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		*out++ = digits[data[i] >> 4];
-		*out++ = digits[data[i] & 15];
-	}
-	return out;
-}
+#include "engine/hex.h"
 
 bool
 pk_apop_is_available(void)
@@ -63,7 +50,7 @@ pk_apop_challenge(const uint8_t random[PK_APOP_RANDOM_LEN], const char *host,
 		return PK_ERR_SYNTAX;
 	len = strlen(host);
 	*out++ = '<';
-	out = put_hex(out, random, PK_APOP_RANDOM_LEN);
+	out = pk_hex_put(out, random, PK_APOP_RANDOM_LEN);
 	*out++ = '@';
 	memcpy(out, host, len);
 	memcpy(out + len, ">", 2);
@@ -101,8 +88,11 @@ pk_apop_verify(struct pk_span challenge, struct pk_span secret,
 
 	if (err != PK_OK)
 		return err;
-	/* Comparing digits, not octets, refuses upper case by itself. */
-	put_hex(expected, digest, sizeof(digest));
+	/*
+	 * RFC 1939 section 7: they are in lower case.  Comparing digits, not
+	 * octets, refuses upper case by itself.
+	 */
+	(void)pk_hex_put(expected, digest, sizeof(digest));
 	*match_r = hex.len == sizeof(expected) &&
 	    CRYPTO_memcmp(expected, hex.data, sizeof(expected)) == 0;
 	OPENSSL_cleanse(digest, sizeof(digest));

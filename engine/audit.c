@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "engine/audit.h"
+#include "engine/hex.h"
 
 #define RECORD_VERSION	1
 
@@ -50,42 +51,6 @@ pk_audit_event_name(enum pk_audit_event event)
 
 /* The longest field, each octet as %XX. */
 #define ESCAPED_MAX	(3 * PK_AUDIT_REASON_SIZE)
-
-/* Everything but printable ASCII, and "%", becomes %XX. */
-static const char *
-escape(const char *text, char out[ESCAPED_MAX])
-{
-	static const char digits[] = "0123456789ABCDEF";
-	size_t n = 0;
-
-	for (; *text != '\0' && n + 4 <= ESCAPED_MAX; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c < 0x7F && c != '%') {
-			out[n++] = (char)c;
-			continue;
-		}
-		out[n++] = '%';
-		out[n++] = digits[c >> 4];
-		out[n++] = digits[c & 15];
-	}
-	out[n] = '\0';
-	return out;
-}
-
-static const char *
-hex(const uint8_t *data, size_t len, char *out)
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		out[2 * i] = digits[data[i] >> 4];
-		out[2 * i + 1] = digits[data[i] & 15];
-	}
-	out[2 * len] = '\0';
-	return out;
-}
 
 /*
  * The civil date of a day counted from 1970-01-01, by eras of 400 years that
@@ -129,9 +94,10 @@ set_text(json_t *o, const char *key, const char *text)
 {
 	char out[ESCAPED_MAX];
 
-	return text[0] == '\0' ? 0 :
-	    json_object_set_new_nocheck(o, key, json_string(escape(text,
-	    out)));
+	if (text[0] == '\0')
+		return 0;
+	pk_hex_escape(text, strlen(text), "", out, sizeof(out));
+	return json_object_set_new_nocheck(o, key, json_string(out));
 }
 
 /* JSON's integers have a sign: what is larger is told as the largest. */
@@ -146,10 +112,13 @@ set_number(json_t *o, const char *key, uint64_t value)
 static int
 set_hash(json_t *o, const char *key, const uint8_t *hash)
 {
-	char out[2 * PK_AUDIT_HASH_LEN + 1];
+	char out[2 * PK_AUDIT_HASH_LEN];
 
-	return hash == NULL ? 0 : json_object_set_new_nocheck(o, key,
-	    json_string(hex(hash, PK_AUDIT_HASH_LEN, out)));
+	if (hash == NULL)
+		return 0;
+	(void)pk_hex_put(out, hash, PK_AUDIT_HASH_LEN);
+	return json_object_set_new_nocheck(o, key,
+	    json_stringn(out, sizeof(out)));
 }
 
 static int
@@ -237,7 +206,7 @@ hex_digit(char c)
 	return -1;
 }
 
-/* Undo escape() into size octets.  false: malformed, or too long. */
+/* Undo pk_hex_escape() into size octets.  false: malformed, or too long. */
 static bool
 unescape(const char *text, char *out, size_t size)
 {
@@ -246,7 +215,7 @@ unescape(const char *text, char *out, size_t size)
 	for (; *text != '\0'; text++) {
 		int high, low;
 
-		/* escape() lets nothing else through. */
+		/* It lets nothing else through. */
 		if (n + 1 >= size || *text < 0x20 || *text >= 0x7F)
 			return false;
 		if (*text != '%') {

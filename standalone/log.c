@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/hex.h"
 #include "standalone/log.h"
 
 static int parent = -1;			/* channel, in the other roles */
@@ -88,17 +89,7 @@ escape(const char *text, char *out, size_t size)
 void
 pk_log_field(const char *name, size_t len, char *out, size_t size)
 {
-	size_t i, n = 0;
-
-	for (i = 0; i < len && n + 4 <= size; i++) {
-		unsigned char c = (unsigned char)name[i];
-
-		if (c > 0x20 && c < 0x7f && strchr("=%\"\\", c) == NULL)
-			out[n++] = (char)c;
-		else
-			n += (size_t)snprintf(out + n, size - n, "%%%02X", c);
-	}
-	out[n] = '\0';
+	pk_hex_escape(name, len, " =\"\\", out, size);
 }
 
 /* To a file or stderr: a time stamp, and one write(2) for the whole line. */

@@ -10,6 +10,7 @@
 
 #include <openssl/sha.h>
 
+#include "engine/hex.h"
 #include "engine/maildrop.h"
 #include "standalone/maildir_name.h"
 
@@ -125,15 +126,10 @@ pk_name_is_unique_id(const char *base, size_t len)
 enum pk_err
 pk_name_hash(const char *base, size_t len, char hash_r[PK_NAME_HASH_LEN])
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned char sum[SHA256_DIGEST_LENGTH];
-	size_t i;
 
 	if (SHA256((const unsigned char *)base, len, sum) == NULL)
 		return PK_ERR_CRYPTO;
-	for (i = 0; i < sizeof(sum); i++) {
-		hash_r[2 * i] = digits[sum[i] >> 4];
-		hash_r[2 * i + 1] = digits[sum[i] & 15];
-	}
+	(void)pk_hex_put(hash_r, sum, sizeof(sum));
 	return PK_OK;
 }

@@ -1,0 +1,67 @@
+/*
+ * Octets as hexadecimal digits.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include <string.h>
+
+#include "engine/hex.h"
+#include "tests/harness.h"
+
+static void
+test_hex_is_lower_case(void **state)
+{
+	static const uint8_t data[] = { 0x00, 0x9a, 0xbc, 0xff };
+	char out[9] = "........", *end;
+
+	(void)state;
+	end = pk_hex_put(out, data, sizeof(data));
+	assert_string_equal(out, "009abcff");
+	assert_ptr_equal(end, out + 8);
+	assert_ptr_equal(pk_hex_put(out, data, 0), out);
+}
+
+static const struct {
+	struct pk_span text;
+	const char *also;
+	size_t size;
+	const char *escaped;
+} cases[] = {
+	{ LITERAL(""), "", 4, "" },
+	{ LITERAL("ann@example.org ~!"), "", 64, "ann@example.org ~!" },
+	{ LITERAL("a\0b\n\x1f\x7f\x80\xff"), "", 64,
+	    "a%00b%0A%1F%7F%80%FF" },
+	{ LITERAL("100%=\"\\"), "", 64, "100%25=\"\\" },
+	{ LITERAL("a =\0b"), " =", 64, "a%20%3D%00b" },
+	/* Nothing is cut in the middle. */
+	{ LITERAL("\xff\xff"), "", 7, "%FF%FF" },
+	{ LITERAL("\xff\xff"), "", 6, "%FF" },
+	{ LITERAL("abc"), "", 5, "ab" },
+};
+
+static void
+test_hex_escapes_what_is_not_printable(void **state)
+{
+	size_t i;
+	char *out;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		out = (char *)guard_room(cases[i].size);
+		pk_hex_escape((const char *)cases[i].text.data,
+		    cases[i].text.len, cases[i].also, out, cases[i].size);
+		assert_string_equal(out, cases[i].escaped);
+		guard_free((const uint8_t *)out, cases[i].size);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hex_is_lower_case),
+		cmocka_unit_test(test_hex_escapes_what_is_not_printable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
