@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/hex.h"
 #include "standalone/tool.h"
 #include "standalone/tool_rows.h"
 
@@ -122,32 +123,18 @@ pk_tool_json_time(int64_t time)
 	return pk_tool_json_text(pk_tool_time(time, text));
 }
 
-static size_t
-put_hex(char *out, uint8_t octet)
-{
-	static const char digits[] = "0123456789ABCDEF";
-
-	out[0] = '%';
-	out[1] = digits[octet >> 4];
-	out[2] = digits[octet & 0xf];
-	return 3;
-}
-
 /* What is no UTF-8, as the audit log writes it. */
 static json_t *
 escaped(const char *text)
 {
-	char *out = malloc(3 * strlen(text) + 1);
-	json_t *value;
-	size_t len = 0;
+	size_t len = strlen(text), size = 3 * len + 1;
+	char *out = malloc(size);
+	json_t *value = NULL;
 
-	for (; out != NULL && *text != '\0'; text++) {
-		if (*text > 0x20 && *text < 0x7f && *text != '%')
-			out[len++] = *text;
-		else
-			len += put_hex(out + len, (uint8_t)*text);
+	if (out != NULL) {
+		pk_hex_escape(text, len, "", out, size);
+		value = json_string(out);
 	}
-	value = out != NULL ? json_stringn(out, len) : NULL;
 	free(out);
 	return value;
 }

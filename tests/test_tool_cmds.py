@@ -249,6 +249,12 @@ class Hold(Tool):
         self.policy("nonsense = 1\n")
         self.refused(1, "nothing was changed", "hold", "release", "n")
 
+    def test_hold_list_escapes_as_the_audit_log_does(self):
+        with open(self.policy(""), "wb") as f:
+            f.write(b'hold "n" { note = "50% f\xfcr a" }\n')
+        listed = json.loads(self.done(0, "hold", "list", "--json").stdout)
+        self.assertEqual(listed[0]["note"], "50%25 f%FCr a")
+
     def test_hold_list_without_any(self):
         self.assertEqual(self.done(0, "hold", "list").stdout, "")
         self.assertEqual(json.loads(self.done(
