@@ -65,18 +65,6 @@ pk_policy_no_memory(struct pk_reading *r)
 	r->errors++;
 }
 
-char *
-pk_policy_copy(const char *text, size_t len)
-{
-	char *copy = malloc(len + 1);
-
-	if (copy != NULL) {
-		memcpy(copy, text, len);
-		copy[len] = '\0';
-	}
-	return copy;
-}
-
 /* ---- libConfuse's own errors --------------------------------------------- */
 
 /* It hands callbacks no argument of ours. */

@@ -43,9 +43,6 @@ void pk_policy_warn(struct pk_reading *r, const struct pk_place *place,
     const char *format, ...) __attribute__((__format__(__printf__, 3, 4)));
 void pk_policy_no_memory(struct pk_reading *r);
 
-/* A copy with a NUL, or NULL. */
-char *pk_policy_copy(const char *text, size_t len) PK_WARN_UNUSED;
-
 /* ---- policy_scan.c ------------------------------------------------------- */
 
 /*

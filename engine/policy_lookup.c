@@ -99,16 +99,16 @@ grow(struct pk_lookup *t)
 	return true;
 }
 
-static char *
-copy(const char *key, size_t len)
+char *
+pk_policy_copy(const char *text, size_t len)
 {
-	char *text = malloc(len + 1);
+	char *copy = malloc(len + 1);
 
-	if (text != NULL) {
-		memcpy(text, key, len);
-		text[len] = '\0';
+	if (copy != NULL) {
+		memcpy(copy, text, len);
+		copy[len] = '\0';
 	}
-	return text;
+	return copy;
 }
 
 struct pk_entry *
@@ -124,7 +124,7 @@ pk_lookup_add(struct pk_lookup *t, const char *key, size_t len)
 	if (e->key != NULL)
 		return e;
 	/* A key that is borrowed is not written to. */
-	own = t->owns ? copy(key, len) : (char *)(uintptr_t)key;
+	own = t->owns ? pk_policy_copy(key, len) : (char *)(uintptr_t)key;
 	if (own == NULL)
 		return NULL;
 	e->key = own;

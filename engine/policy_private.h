@@ -11,6 +11,9 @@
 
 /* ---- policy_table.c ------------------------------------------------------ */
 
+/* A copy with a NUL, or NULL. */
+char *pk_policy_copy(const char *text, size_t len) PK_WARN_UNUSED;
+
 /* Numbers, in the order in which they were added. */
 struct pk_posts {
 	uint32_t *at;
