@@ -9,7 +9,7 @@
 
 #include "engine/policy.h"
 
-/* ---- policy_table.c ------------------------------------------------------ */
+/* ---- policy_lookup.c ----------------------------------------------------- */
 
 /* A copy with a NUL, or NULL. */
 char *pk_policy_copy(const char *text, size_t len) PK_WARN_UNUSED;
