@@ -52,7 +52,8 @@ class Check(Tool):
     def test_check_counts_many_unknown_rules(self):
         with open(self.path("users"), "a") as f:
             for i in range(50):
-                f.write("u%d:%d:%d:/home/u:new\n" % (i, self.uid, self.gid))
+                f.write("u%d:%d:%d:/home/u%d:new\n" % (
+                    i, self.uid, self.gid, i))
         r = self.done(1, "check")
         self.assertEqual(r.stderr.count("rule = new"), 20)
         self.assertIn("and 30 users more", r.stderr)

@@ -191,7 +191,7 @@ class Sweep(Policyd):
     def test_sweep_fails_for_some(self):
         with open(self.path("users"), "a") as f:
             f.write("dan:%d:%d:%s:new\n" % (self.uid, self.gid,
-                                            self.path("mail/ben")))
+                                            self.path("mail/dan")))
         self.mail("ann", 1, 40)
         r = self.failed(1, "user dan: the users file names a rule that does "
                         "not exist", "sweep", "--all")

@@ -87,8 +87,16 @@ class Tool(unittest.TestCase):
 
     def done(self, status, *args, **kw):
         r = self.run_tool(*args, **kw)
-        self.assertEqual(r.returncode, status, (args, r.stdout, r.stderr))
+        self.assertEqual(r.returncode, status, (args, r.stdout, r.stderr,
+                                                self.log_end()))
         return r
+
+    def log_end(self):
+        """What policyd has said last, and whether it is still there."""
+        if self.policyd is None:
+            return None
+        with open(self.path("policyd.log")) as f:
+            return self.policyd.poll(), f.read()[-1000:]
 
     def failed(self, status, text, *args):
         r = self.done(status, *args)
