@@ -75,6 +75,11 @@ shortens(const struct pk_rule *r, const struct pk_rule *old, int64_t now,
 		    "destroy", old->folder);
 		return true;
 	}
+	if (old->dry_run && !r->dry_run) {
+		(void)snprintf(why, WHY_SIZE, "it was in dry-run and is in "
+		    "force");
+		return true;
+	}
 	if (old->effective_from > now && r->effective_from <
 	    old->effective_from) {
 		(void)snprintf(why, WHY_SIZE, "effective-from is earlier than "
@@ -283,6 +288,8 @@ write_rule(FILE *f, const struct pk_retention *r,
 	    r->rule.unconfirmed_limit);
 	if (r->rule.folder[0] != '\0')
 		fprintf(f, "    dispose = \"folder:%s\"\n", r->rule.folder);
+	if (r->rule.dry_run)
+		fputs("    mode = dry-run\n", f);
 	if (r->rule.effective_from != 0)
 		write_day(f, "effective-from", r->rule.effective_from);
 	fputs("}\n", f);

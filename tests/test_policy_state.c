@@ -131,6 +131,13 @@ static const struct change {
 	    "dispose was folder:Expired" },
 	{ RULE("a", ""), RULE("a", "dispose = \"folder:Expired\"\n"), "",
 	    "" },
+	{ RULE("a", BASE "mode = dry-run\n"), RULE("a", BASE), " a",
+	    "it was in dry-run and is in force" },
+	{ "mode = dry-run\n" RULE("a", BASE), RULE("a", BASE), " a",
+	    "it was in dry-run and is in force" },
+	{ RULE("a", BASE "mode = dry-run\n"),
+	    RULE("a", BASE "mode = dry-run\n"), "", "" },
+	{ RULE("a", BASE), RULE("a", BASE "mode = dry-run\n"), "", "" },
 	{ RULE("a", BASE), RULE("a", BASE "top = deny\n max-share = 90%\n"
 	    "login-delay = \"1h\"\n"), "", "" },
 	/* Users. */
