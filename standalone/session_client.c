@@ -17,17 +17,22 @@
 /* ---- ending ----------------------------------------------------------------------- */
 
 void
-pk_client_close_maildrop(struct client *c)
+pk_client_say_why(const struct client *c)
 {
-	char why[PK_MAILDIR_WHY];
+	const char *why = pk_maildir_why(c->md);
 
-	if (c->md == NULL)
-		return;
-	(void)snprintf(why, sizeof(why), "%s", pk_maildir_why(c->md));
-	pk_maildir_close(&c->md);
 	if (why[0] != '\0')
 		pk_log(PK_LOG_WARNING, "maildrop: user=%s %s",
 		    c->context.user, why);
+}
+
+void
+pk_client_close_maildrop(struct client *c)
+{
+	if (c->md == NULL)
+		return;
+	pk_client_say_why(c);
+	pk_maildir_close(&c->md);
 }
 
 static void

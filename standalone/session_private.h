@@ -59,8 +59,9 @@ struct client {
 	/* CLIENT_UPDATING */
 	struct pk_verdicts verdicts;
 	uint32_t next_intent;		/* message number */
-	uint32_t sent_from;		/* the first in the packet on its way */
-	uint32_t next_outcome;		/* the same, when it is carried out; else 0 */
+	uint32_t sent_from;		/* the first of the last packet of them */
+	uint32_t next_outcome;		/* of that, when it is carried out; else 0 */
+	bool noted;			/* what the session did is in the facts */
 	unsigned tries;
 	bool stale;			/* there is another policy than up */
 
@@ -110,7 +111,10 @@ bool pk_client_take_over(const char *maildir);
 bool pk_client_ask_policy(struct client *c, pk_policy_answer *answer)
     PK_WARN_UNUSED;
 
-/* Close the maildrop and log what it has to say. */
+/* Log what the maildrop has to say. */
+void pk_client_say_why(const struct client *c);
+
+/* The same, and close it. */
 void pk_client_close_maildrop(struct client *c);
 
 /* ---- session_update.c ---------------------------------------------------------------- */

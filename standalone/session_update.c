@@ -64,7 +64,7 @@ is_counted(const struct client *c, uint32_t msgno, int64_t now)
 
 /*
  * Of the same message unconfirmed downloads and a whole TOP are two facts: a
- * download that is not confirmed does not take the other away.
+ * download that is not confirmed does not take the other away.  Once.
  */
 static void
 note_facts(struct client *c, bool quit)
@@ -75,6 +75,9 @@ note_facts(struct client *c, bool quit)
 	int64_t now = time(NULL);
 	uint32_t i;
 
+	if (c->noted)
+		return;
+	c->noted = true;
 	for (i = 0; c->md != NULL && i < c->messages; i++) {
 		if (!note_of(events[i], quit, &note, &event))
 			continue;
@@ -142,17 +145,19 @@ answer(struct client *c, uint32_t left)
 	pk_client_serve(c);
 }
 
-/* Those from message msgno on, which nobody waits for. */
+/* Those of the last packet of intents that are not sent yet; nobody waits. */
 static void
-send_outcomes(struct client *c, uint32_t msgno)
+send_outcomes(struct client *c)
 {
 	struct pk_wire w;
 
-	for (;;) {
+	while (c->next_outcome > 0) {
 		begin_records(c, &w);
-		if (!pk_verdicts_put_outcomes(&c->verdicts, &w, &msgno))
-			break;
-		send_records(&w);
+		if (!pk_verdicts_put_outcomes(&c->verdicts, &w,
+		    &c->next_outcome, c->next_intent))
+			c->next_outcome = 0;
+		else
+			send_records(&w);
 	}
 }
 
@@ -163,10 +168,8 @@ pk_client_dropped(struct client *c)
 		return;
 	if (c->state == CLIENT_UPDATING) {
 		/* Its records are sent, all but these. */
-		if (c->next_outcome > 0)
-			send_outcomes(c, c->next_outcome);
-		else
-			note_facts(c, true);
+		send_outcomes(c);
+		note_facts(c, true);
 		return;
 	}
 	/* What waits for the client may be the end of any of its downloads. */
@@ -176,7 +179,16 @@ pk_client_dropped(struct client *c)
 	note_facts(c, false);
 }
 
+/* What was not carried out stays, and what the client marked of it is told. */
+static void
+end_update(struct client *c)
+{
+	note_facts(c, true);
+	answer(c, pk_verdicts_left(&c->verdicts));
+}
+
 static void record_outcomes(struct client *c);
+static void send_intents(struct client *c);
 
 static void
 on_outcomes(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
@@ -188,8 +200,8 @@ on_outcomes(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
 		record_outcomes(c);
 		return;
 	}
-	send_outcomes(c, c->next_outcome);
-	answer(c, pk_verdicts_left(&c->verdicts));
+	send_outcomes(c);
+	end_update(c);
 }
 
 /*
@@ -203,22 +215,26 @@ record_outcomes(struct client *c)
 
 	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_RECORDS, 0);
 	pk_wire_put_context(&w, &c->context, 0);
-	if (!pk_verdicts_put_outcomes(&c->verdicts, &w, &c->next_outcome) ||
-	    !pk_policy_client_send(pk_role.policyd, &w, on_outcomes, c))
-		answer(c, pk_verdicts_left(&c->verdicts));
+	if (!pk_verdicts_put_outcomes(&c->verdicts, &w, &c->next_outcome,
+	    c->next_intent)) {
+		c->next_outcome = 0;
+		send_intents(c);
+	} else if (!pk_policy_client_send(pk_role.policyd, &w, on_outcomes,
+	    c)) {
+		end_update(c);
+	}
 }
 
+/* From message msgno on up to the next intent. */
 static void
-carry_out(struct client *c, bool recorded)
+carry_out(struct client *c, uint32_t msgno)
 {
 	/* First the facts: the index that they are in is written with it. */
 	note_facts(c, true);
-	pk_verdicts_carry_out(&c->verdicts);
-	c->next_outcome = 1;
-	if (recorded)
-		record_outcomes(c);
-	else
-		answer(c, pk_verdicts_left(&c->verdicts));
+	pk_verdicts_carry_out(&c->verdicts, msgno, c->next_intent);
+	/* What it has to say of the last is said when it is closed. */
+	if (c->next_intent <= c->verdicts.count)
+		pk_client_say_why(c);
 }
 
 /*
@@ -253,25 +269,13 @@ give_up(struct client *c, const char *why)
 	    c->context.user, why, go_on ? "disposed of without a record" :
 	    "nothing is disposed of");
 	if (go_on) {
-		carry_out(c, false);
-	} else {
-		note_facts(c, true);
-		answer(c, pk_verdicts_keep_all(&c->verdicts));
+		c->next_intent = c->verdicts.count + 1;
+		carry_out(c, 1);
 	}
+	end_update(c);
 }
 
 /* ---- intents ---------------------------------------------------------------------------- */
-
-static void send_intents(struct client *c);
-
-/* The packet on its way was not taken at all; what was before is closed. */
-static void
-take_back(struct client *c)
-{
-	c->next_intent = c->sent_from;
-	pk_verdicts_take_back(&c->verdicts, c->next_intent);
-	send_outcomes(c, 1);
-}
 
 static void
 on_policy_again(void *arg, const struct pk_wire_head *head,
@@ -305,12 +309,18 @@ on_result(struct client *c, enum pk_wire_result result)
 {
 	switch (result) {
 	case PK_WIRE_OK:
-		send_intents(c);
+		carry_out(c, c->sent_from);
+		if (c->up.audit == PK_AUDIT_OFF) {
+			send_intents(c);
+			return;
+		}
+		c->next_outcome = c->sent_from;
+		record_outcomes(c);
 		return;
 	case PK_WIRE_STALE:
 	case PK_WIRE_BRAKED:
+		/* This packet was not taken at all. */
 		c->stale = true;
-		take_back(c);
 		if (++c->tries < TRIES)
 			ask_again(c);
 		else
@@ -323,7 +333,6 @@ on_result(struct client *c, enum pk_wire_result result)
 	case PK_WIRE_ERROR:
 		break;
 	}
-	take_back(c);
 	give_up(c, pk_wire_result_name(result));
 }
 
@@ -340,7 +349,7 @@ on_recorded(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
 		on_result(c, r.result);
 }
 
-/* One packet after the other; when the last is on disk, the plan is due. */
+/* One packet after the other: when it is on disk, its messages are due. */
 static void
 send_intents(struct client *c)
 {
@@ -351,7 +360,7 @@ send_intents(struct client *c)
 	pk_wire_put_context(&w, &c->context, c->serial);
 	c->sent_from = c->next_intent;
 	if (!pk_verdicts_put_intents(&c->verdicts, &w, &c->next_intent))
-		carry_out(c, c->up.audit != PK_AUDIT_OFF);
+		end_update(c);
 	else if (!pk_policy_client_send(pk_role.policyd, &w, on_recorded, c))
 		give_up(c, "away");
 }
@@ -387,10 +396,7 @@ decide(struct client *c)
 	send_would(c);
 	c->next_intent = 1;
 	/* Without an audit, too: policyd knows of holds that came since login. */
-	if (c->verdicts.planned == 0)
-		carry_out(c, false);
-	else
-		send_intents(c);
+	send_intents(c);
 }
 
 /* policyd was away at login: nobody knows what must not be deleted. */

@@ -160,15 +160,16 @@ record(struct pk_tool_box *b, struct pk_wire *w)
 	return false;
 }
 
+/* Those from message msgno to the one before end. */
 static bool
-record_outcomes(struct pk_tool_box *b, const struct pk_verdicts *v)
+record_outcomes(struct pk_tool_box *b, const struct pk_verdicts *v,
+    uint32_t msgno, uint32_t end)
 {
-	uint32_t msgno = 1;
 	struct pk_wire w;
 
 	for (;;) {
 		begin(b, &w, 0);
-		if (!pk_verdicts_put_outcomes(v, &w, &msgno))
+		if (!pk_verdicts_put_outcomes(v, &w, &msgno, end))
 			return true;
 		if (!record(b, &w))
 			return false;
@@ -258,17 +259,21 @@ pk_tool_box_close_intents(struct pk_tool_box *b, uint32_t *closed_r)
 
 /* ---- deciding and carrying out ----------------------------------------- */
 
-/* All intents durable.  *again_r: the policy has changed, ask again. */
+/*
+ * A packet of intents on disk, then their messages, then the outcomes, until
+ * nothing is planned any more.  *again_r: the policy has changed, ask again.
+ */
 static bool
-record_intents(struct pk_tool_box *b, struct pk_verdicts *v, bool *again_r)
+carry_out(struct pk_tool_box *b, struct pk_verdicts *v, bool *again_r)
 {
 	enum pk_wire_result result;
-	uint32_t msgno = 1, before;
+	uint32_t msgno = 1, from;
 	struct pk_wire w;
 
 	*again_r = false;
+	b->why[0] = '\0';
 	for (;;) {
-		before = msgno;
+		from = msgno;
 		begin(b, &w, PK_WIRE_DURABLE);
 		if (!pk_verdicts_put_intents(v, &w, &msgno))
 			return true;
@@ -277,27 +282,21 @@ record_intents(struct pk_tool_box *b, struct pk_verdicts *v, bool *again_r)
 			(void)fail(b, b->ask->why);
 			return false;
 		}
-		if (result == PK_WIRE_OK)
-			continue;
-		*again_r = result == PK_WIRE_STALE ||
-		    result == PK_WIRE_BRAKED;
-		pk_verdicts_take_back(v, before);
-		(void)record_outcomes(b, v);
-		(void)snprintf(b->why, sizeof(b->why), "no record, no "
-		    "disposal: %s", pk_wire_result_name(result));
-		return false;
+		if (result != PK_WIRE_OK) {
+			*again_r = result == PK_WIRE_STALE ||
+			    result == PK_WIRE_BRAKED;
+			(void)snprintf(b->why, sizeof(b->why), "no record, "
+			    "no disposal: %s", pk_wire_result_name(result));
+			return false;
+		}
+		pk_verdicts_carry_out(v, from, msgno);
+		if (b->why[0] == '\0')
+			(void)snprintf(b->why, sizeof(b->why), "%s",
+			    pk_maildir_why(v->md));
+		if (b->up.audit != PK_AUDIT_OFF &&
+		    !record_outcomes(b, v, from, msgno))
+			return false;
 	}
-}
-
-static enum pk_tool_box_end
-carry_out(struct pk_tool_box *b, struct pk_verdicts *v)
-{
-	pk_verdicts_carry_out(v);
-	(void)snprintf(b->why, sizeof(b->why), "%s", pk_maildir_why(v->md));
-	if (b->up.audit != PK_AUDIT_OFF && !record_outcomes(b, v))
-		return PK_TOOL_BOX_FAILED;
-	return memchr(v->outcome, PK_OUTCOME_FAILED, v->count) != NULL ?
-	    PK_TOOL_BOX_FAILED : PK_TOOL_BOX_OK;
 }
 
 enum pk_tool_box_end
@@ -321,11 +320,11 @@ pk_tool_box_update(struct pk_tool_box *b, enum pk_occasion occasion,
 			return PK_TOOL_BOX_OK;
 		if (tries == 0 && !record_would(b, v))
 			return PK_TOOL_BOX_FAILED;
-		if (v->planned == 0)
-			return PK_TOOL_BOX_OK;
 		/* Without an audit, too: policyd knows of holds since then. */
-		if (record_intents(b, v, &again))
-			return carry_out(b, v);
+		if (carry_out(b, v, &again))
+			return memchr(v->outcome, PK_OUTCOME_FAILED,
+			    v->count) != NULL ? PK_TOOL_BOX_FAILED :
+			    PK_TOOL_BOX_OK;
 	}
 	return PK_TOOL_BOX_FAILED;
 }

@@ -23,8 +23,10 @@ make_room(struct pk_verdicts *v, uint32_t count)
 	v->count = count;
 	v->plan = calloc(n, 1);
 	v->outcome = calloc(n, 1);
+	v->step = calloc(n, 2);
 	v->fate = calloc(n, sizeof(*v->fate));
-	if (v->plan != NULL && v->outcome != NULL && v->fate != NULL)
+	if (v->plan != NULL && v->outcome != NULL && v->step != NULL &&
+	    v->fate != NULL)
 		return true;
 	pk_verdicts_deinit(v);
 	return false;
@@ -35,6 +37,7 @@ pk_verdicts_deinit(struct pk_verdicts *v)
 {
 	free(v->plan);
 	free(v->outcome);
+	free(v->step);
 	free(v->fate);
 	memset(v, 0, sizeof(*v));
 }
@@ -86,6 +89,9 @@ pk_verdicts_decide(struct pk_verdicts *v, struct pk_maildrop *md,
 		};
 
 		v->plan[i] = PK_KEEP;
+		v->fate[i].would = PK_KEEP;
+		if (v->outcome[i] != PK_OUTCOME_KEPT)
+			continue;
 		memset(&v->fate[i], 0, sizeof(v->fate[i]));
 		/* Without rule and hold there is nothing but DELE. */
 		if (!matters && !happened.dele)
@@ -125,25 +131,11 @@ pk_verdicts_keep(struct pk_verdicts *v, uint32_t msgno)
 	v->would += v->fate[i].would != PK_KEEP;
 }
 
-uint32_t
+void
 pk_verdicts_keep_all(struct pk_verdicts *v)
 {
-	uint32_t i, marked = 0;
-
-	for (i = 0; i < v->count; i++) {
-		marked += v->fate[i].dele;
-		v->plan[i] = PK_KEEP;
-	}
+	memset(v->plan, PK_KEEP, v->count);
 	count_all(v);
-	return marked;
-}
-
-void
-pk_verdicts_take_back(struct pk_verdicts *v, uint32_t msgno)
-{
-	for (; msgno <= v->count; msgno++)
-		pk_verdicts_keep(v, msgno);
-	memset(v->outcome, PK_OUTCOME_KEPT, v->count);
 }
 
 /* ---- records ------------------------------------------------------------------------ */
@@ -213,13 +205,13 @@ event_of(const struct pk_verdicts *v, uint32_t i)
 
 bool
 pk_verdicts_put_outcomes(const struct pk_verdicts *v, struct pk_wire *w,
-    uint32_t *msgno)
+    uint32_t *msgno, uint32_t end)
 {
 	struct pk_audit_item item;
 	enum pk_audit_event event;
 	bool any = false;
 
-	for (; *msgno <= v->count; (*msgno)++) {
+	for (; *msgno < end; (*msgno)++) {
 		if (v->plan[*msgno - 1] == PK_KEEP)
 			continue;
 		event = event_of(v, *msgno - 1);
@@ -270,13 +262,18 @@ pk_verdicts_put_would(const struct pk_verdicts *v, struct pk_wire *w,
 /* ---- carrying out -------------------------------------------------------------------- */
 
 void
-pk_verdicts_carry_out(struct pk_verdicts *v)
+pk_verdicts_carry_out(struct pk_verdicts *v, uint32_t msgno, uint32_t end)
 {
-	struct pk_update u = { .plan = v->plan, .outcome = v->outcome,
+	uint8_t *outcome = v->step + v->count;
+	struct pk_update u = { .plan = v->step, .outcome = outcome,
 	    .folder = v->up.has_rule && pk_rule_binds(&v->up, v->now) ?
 	    v->up.rule.folder : "" };
+	uint32_t first = msgno - 1, n = end - msgno;
 
+	memset(v->step, PK_KEEP, v->count);
+	memcpy(v->step + first, v->plan + first, n);
 	(void)v->md->ops->update(v->md, &u);
+	memcpy(v->outcome + first, outcome + first, n);
 }
 
 uint32_t

@@ -32,6 +32,8 @@ struct pk_verdicts {
 	uint32_t count;
 	uint8_t *plan;			/* an enum pk_verdict for each message */
 	uint8_t *outcome;		/* an enum pk_outcome, after _carry_out() */
+	uint8_t *step;			/* the plan of one _carry_out(), and its
+					   outcomes */
 	struct pk_fate *fate;
 	uint32_t planned;		/* messages that the plan does not keep */
 	uint32_t by_policy;		/* those of them to be disposed of by policy */
@@ -41,7 +43,8 @@ struct pk_verdicts {
 /*
  * Decide for each message of md.  events: what the session did with each
  * (PK_EVENT_*), or NULL.  up and serial are copied.  May be called again, with
- * another policy.  PK_ERR_NOMEM: nothing is decided.
+ * another policy: what was carried out, or failed, is not in the plan again.
+ * PK_ERR_NOMEM: nothing is decided.
  */
 enum pk_err pk_verdicts_decide(struct pk_verdicts *v, struct pk_maildrop *md,
     enum pk_occasion occasion, const uint8_t *events,
@@ -56,14 +59,8 @@ void pk_verdicts_only_dele(struct pk_verdicts *v);
 /* Message msgno stays as well. */
 void pk_verdicts_keep(struct pk_verdicts *v, uint32_t msgno);
 
-/* Nothing at all.  Returns how many messages the client had marked. */
-uint32_t pk_verdicts_keep_all(struct pk_verdicts *v);
-
-/*
- * The plan is to be made anew: intents from message msgno on were not recorded,
- * and those before it will not happen.  _put_outcomes() then says so of these.
- */
-void pk_verdicts_take_back(struct pk_verdicts *v, uint32_t msgno);
+/* Nothing at all, or nothing more. */
+void pk_verdicts_keep_all(struct pk_verdicts *v);
 
 /*
  * Fill a RECORDS packet, whose context was put, with intents from message
@@ -73,16 +70,20 @@ void pk_verdicts_take_back(struct pk_verdicts *v, uint32_t msgno);
 bool pk_verdicts_put_intents(const struct pk_verdicts *v, struct pk_wire *w,
     uint32_t *msgno) PK_WARN_UNUSED;
 
-/* The same with what became of them (or, not carried out, closed-unknown). */
+/* The same with what became of those before message end. */
 bool pk_verdicts_put_outcomes(const struct pk_verdicts *v, struct pk_wire *w,
-    uint32_t *msgno) PK_WARN_UNUSED;
+    uint32_t *msgno, uint32_t end) PK_WARN_UNUSED;
 
 /* The same with would-dispose, PK_VERDICTS_WOULD_MAX at most in all. */
 bool pk_verdicts_put_would(const struct pk_verdicts *v, struct pk_wire *w,
     uint32_t *msgno, uint32_t *said) PK_WARN_UNUSED;
 
-/* Carry the plan out. */
-void pk_verdicts_carry_out(struct pk_verdicts *v);
+/*
+ * Carry the plan out from message msgno to the one before end: a packet of
+ * intents at a time, so that a hold that comes meanwhile is no later than that.
+ */
+void pk_verdicts_carry_out(struct pk_verdicts *v, uint32_t msgno,
+    uint32_t end);
 
 /* Messages that the client marked and that are still there. */
 uint32_t pk_verdicts_left(const struct pk_verdicts *v);

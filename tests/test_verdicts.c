@@ -195,7 +195,7 @@ collect(enum what what)
 		begin(&w, data);
 		any = what == INTENTS ? pk_verdicts_put_intents(&v, &w,
 		    &msgno) : what == OUTCOMES ? pk_verdicts_put_outcomes(&v,
-		    &w, &msgno) : pk_verdicts_put_would(&v, &w, &msgno,
+		    &w, &msgno, v.count + 1) : pk_verdicts_put_would(&v, &w, &msgno,
 		    &said);
 		assert_false(w.bad);
 		if (!any)
@@ -313,7 +313,7 @@ test_verdicts_tell_outcomes_in_many_packets(void **state)
 		fake.outcome[i] = (uint8_t)(i % 5);
 	}
 	decide(PK_OCCASION_QUIT);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_int_equal(fake.updates, 1);
 	assert_memory_equal(fake.plan, v.plan, MANY);
 	collect(OUTCOMES);
@@ -337,7 +337,7 @@ test_verdicts_purge_what_was_retained(void **state)
 	assert_int_equal(v.planned, 2);
 	collect(INTENTS);
 	is_item(0, 1, PK_AUDIT_DISPOSE_INTENT, "released");
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	collect(OUTCOMES);
 	assert_int_equal(count, 2);
 	is_item(0, 1, PK_AUDIT_PURGED, "released");
@@ -360,16 +360,59 @@ test_verdicts_count_only_marks_as_left(void **state)
 	assert_int_equal(v.planned, 10);
 	/* Nothing is gone yet. */
 	assert_int_equal(pk_verdicts_left(&v), 5);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	/* KEPT and FAILED of 1 to 5; those of 6 to 10 are no marks. */
 	assert_int_equal(pk_verdicts_left(&v), 2);
 	memset(fake.outcome, PK_OUTCOME_FAILED, 10);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_int_equal(pk_verdicts_left(&v), 5);
 	/* A mark that a hold keeps is gone from the client's view. */
 	memset(fake.outcome, PK_OUTCOME_RETAINED, 10);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_int_equal(pk_verdicts_left(&v), 0);
+}
+
+/* A part is carried out, then the policy changes, and the rest is decided. */
+static void
+test_verdicts_decide_again_for_the_rest(void **state)
+{
+	static uint8_t data[PK_WIRE_MAX];
+	uint32_t msgno = 4;
+	struct pk_wire w;
+
+	(void)state;
+	make_old(4);
+	events[0] = events[1] = events[2] = PK_EVENT_DELE;
+	memset(fake.outcome, PK_OUTCOME_DISPOSED, 10);
+	fake.outcome[4] = PK_OUTCOME_FAILED;
+	fake.outcome[5] = PK_OUTCOME_KEPT;
+	decide(PK_OCCASION_QUIT);
+	assert_int_equal(v.planned, 10);
+	pk_verdicts_carry_out(&v, 3, 7);
+	/* Nothing but that part was in the hands of the store. */
+	assert_memory_equal(fake.plan, ((uint8_t[]){ 0, 0, 1, 1, 1, 1, 0, 0,
+	    0, 0 }), 10);
+	assert_memory_equal(v.outcome, ((uint8_t[]){ 0, 0,
+	    PK_OUTCOME_DISPOSED, PK_OUTCOME_DISPOSED, PK_OUTCOME_FAILED,
+	    PK_OUTCOME_KEPT, 0, 0, 0, 0 }), 10);
+	begin(&w, data);
+	assert_true(pk_verdicts_put_outcomes(&v, &w, &msgno, 6));
+	assert_int_equal(msgno, 6);
+	count = 0;
+	take_packet(data, w.len);
+	assert_int_equal(count, 2);
+	is_item(0, 4, PK_AUDIT_DISPOSED, "after-delivery");
+	assert_int_equal(pk_verdicts_left(&v), 2);
+	/* What is gone, or could not go, is not intended a second time. */
+	decide(PK_OCCASION_QUIT);
+	assert_int_equal(v.planned, 7);
+	collect(INTENTS);
+	assert_int_equal(count, 7);
+	is_item(0, 1, PK_AUDIT_DISPOSE_INTENT, "dele");
+	is_item(1, 2, PK_AUDIT_DISPOSE_INTENT, "dele");
+	is_item(2, 6, PK_AUDIT_DISPOSE_INTENT, "after-delivery");
+	pk_verdicts_keep_all(&v);
+	assert_int_equal(pk_verdicts_left(&v), 2);
 }
 
 static void
@@ -380,12 +423,12 @@ test_verdicts_keep_everything_when_told_so(void **state)
 	events[0] = events[9] = PK_EVENT_DELE;
 	decide(PK_OCCASION_QUIT);
 	assert_int_equal(v.planned, 6);
-	assert_int_equal(pk_verdicts_keep_all(&v), 2);
+	pk_verdicts_keep_all(&v);
 	assert_int_equal(v.planned, 0);
 	assert_int_equal(v.by_policy, 0);
 	collect(INTENTS);
 	assert_int_equal(count, 0);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	collect(OUTCOMES);
 	assert_int_equal(count, 0);
 	assert_int_equal(fake.plan[0] + fake.plan[9], 0);
@@ -516,26 +559,26 @@ test_verdicts_move_only_as_a_rule_says_that_binds(void **state)
 	(void)snprintf(up.rule.folder, sizeof(up.rule.folder), "Expired");
 	events[0] = PK_EVENT_DELE;
 	decide(PK_OCCASION_QUIT);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_string_equal(fake.folder, "Expired");
 	/* A brake stops disposals; what the client marks is still moved. */
 	up.rule.braked = true;
 	decide(PK_OCCASION_QUIT);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_string_equal(fake.folder, "Expired");
 	up.rule.dry_run = true;
 	decide(PK_OCCASION_QUIT);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_string_equal(fake.folder, "");
 	up.rule.dry_run = false;
 	up.rule.effective_from = NOW + 1;
 	decide(PK_OCCASION_QUIT);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_string_equal(fake.folder, "");
 	up.has_rule = false;
 	up.rule.effective_from = 0;
 	decide(PK_OCCASION_QUIT);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_string_equal(fake.folder, "");
 }
 
@@ -549,7 +592,7 @@ test_verdicts_do_nothing_for_nobody(void **state)
 	collect(INTENTS);
 	collect(OUTCOMES);
 	collect(WOULD);
-	pk_verdicts_carry_out(&v);
+	pk_verdicts_carry_out(&v, 1, v.count + 1);
 	assert_int_equal(pk_verdicts_left(&v), 0);
 }
 
@@ -584,6 +627,7 @@ main(void)
 		TEST(test_verdicts_tell_outcomes_in_many_packets),
 		TEST(test_verdicts_purge_what_was_retained),
 		TEST(test_verdicts_count_only_marks_as_left),
+		TEST(test_verdicts_decide_again_for_the_rest),
 		TEST(test_verdicts_keep_everything_when_told_so),
 		TEST(test_verdicts_keep_the_marks_when_told_so),
 		TEST(test_verdicts_follow_another_policy),

@@ -317,6 +317,43 @@ def sweep_killed():
         print(sum(r["event"] == "closed-unknown" for r in records), "closed")
 
 
+@each("sweep", "QUIT")
+def hold_meanwhile(how):
+    """a hold that comes while thousands are disposed of stops all but a few"""
+    count, when = 8000, int(time.time()) - 40 * DAY
+    with Server(users=["ann"], policy=OLD % "max-share = 100%") as s:
+        for _ in range(count):
+            s.deliver("ann", b"Subject: x\n\nx\n", when=when)
+        if how == "sweep":
+            process = subprocess.Popen(
+                [built("popkeep"), "-f", s.dir + "/.popkeep/popkeepd.conf",
+                 "sweep", "--all"], stdout=subprocess.DEVNULL)
+        else:
+            c = s.login()
+            c.send("QUIT\r\n")
+        until(lambda: len(os.listdir(s.maildir() + "/new")) < count,
+              "the first goes")
+        s.tool("hold", "add", "race", "--user", "ann")
+        if how == "sweep":
+            same(process.wait(60), 0, "exit status")
+        else:
+            check(c.status("QUIT").startswith(b"+OK"), "QUIT")
+        if s.stored():
+            s.tool("sweep", "--all")
+        records = s.audit()
+        events = [r["event"] for r in records]
+        at = events.index("hold")
+        check(all(r.get("reason") == "hold:race" for r in records[at:] if
+                  r["event"] == "dispose-intent"), "intents after the hold")
+        # What was intended before is a packet of records.
+        late = events[at:].count("disposed")
+        check(late < 1500, "%d disposed of after the hold" % late)
+        same(events.count("disposed") + len(s.retained()), count, "messages")
+        same(events.count("retained"), len(s.retained()), "retained")
+        same(check_order(records), set(), "open intents")
+        print("%d before it, %d after" % (events[:at].count("disposed"), late))
+
+
 @test
 def sweep_completes():
     """what a session left open when it was killed, a sweep closes"""
