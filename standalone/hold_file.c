@@ -82,8 +82,34 @@ share(const struct pk_hold_file *h, int fd)
 
 	return fstat(h->dirfd, &st) == 0 &&
 	    fchmod(fd, (st.st_mode | (st.st_mode & 0111) << 2) & 0777) == 0 &&
-	    (geteuid() != 0 || fchown(fd, st.st_uid, st.st_gid) == 0) &&
-	    fsync(h->dirfd) == 0;
+	    (geteuid() != 0 || fchown(fd, st.st_uid, st.st_gid) == 0);
+}
+
+/*
+ * Make policy.d.  Under that name it is readable from the first: a policyd that
+ * could not read it would keep the old policy, or not start.  false: errno.
+ */
+static bool
+make_policy_d(const struct pk_hold_file *h)
+{
+	char temp[sizeof(PK_POLICY_D) + 32];
+	bool made = false;
+	int fd = -1, err;
+
+	(void)snprintf(temp, sizeof(temp), PK_POLICY_D ".%ld",
+	    (long)getpid());
+	if (mkdirat(h->dirfd, temp, 0700) == 0)
+		fd = openat(h->dirfd, temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd != -1)
+		made = share(h, fd) && renameat(h->dirfd, temp, h->dirfd,
+		    PK_POLICY_D) == 0 && fsync(h->dirfd) == 0;
+	err = errno;
+	if (fd != -1)
+		close(fd);
+	if (!made)
+		(void)unlinkat(h->dirfd, temp, AT_REMOVEDIR);
+	errno = err;
+	return made;
 }
 
 /* policy.d, made if it is wanted and not there.  -1 and errno. */
@@ -95,13 +121,7 @@ open_policy_d(const struct pk_hold_file *h, bool make)
 
 	if (fd != -1 || errno != ENOENT || !make)
 		return fd;
-	if (mkdirat(h->dirfd, PK_POLICY_D, 0700) == 0)
-		fd = openat(h->dirfd, PK_POLICY_D, flags);
-	if (fd != -1 && !share(h, fd)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
+	return make_policy_d(h) ? openat(h->dirfd, PK_POLICY_D, flags) : -1;
 }
 
 bool

@@ -259,16 +259,6 @@ class Sweep(Policyd):
                          ([], [held]))
         self.assertEqual(self.records("vanished"), [])
 
-    def crash(self):
-        """As if policyd and the sweep had died before any outcome."""
-        self.stop()
-        with open(self.path("audit.log"), "r+") as f:
-            lines = f.readlines()
-            last = max(i for i, line in enumerate(lines)
-                       if '"dispose-intent"' in line)
-            f.truncate(sum(len(line) for line in lines[:last + 1]))
-        self.start()
-
     def test_sweep_closes_what_was_interrupted(self):
         gone = self.mail("ann", 2, 40)
         self.done(0, "sweep", "--all")

@@ -5,7 +5,6 @@ SPDX-License-Identifier: ISC
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -93,7 +92,8 @@ class Tool(unittest.TestCase):
 
     def log_end(self):
         """What policyd has said last, and whether it is still there."""
-        if self.policyd is None:
+        if self.policyd is None or \
+           not os.path.exists(self.path("policyd.log")):
             return None
         with open(self.path("policyd.log")) as f:
             return self.policyd.poll(), f.read()[-1000:]
@@ -141,17 +141,20 @@ class Policyd(Tool):
             args += ["-u", "daemon", "-g", ""]
         self.policyd = subprocess.Popen(args)
         end = time.monotonic() + 20
-        while not self.listens():
-            self.assertLess(time.monotonic(), end)
+        # It listens before it has read its policy.
+        while self.run_tool("policy").returncode != 0:
+            self.assertLess(time.monotonic(), end, self.log_end())
             time.sleep(0.01)
 
-    def listens(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            try:
-                s.connect(self.path("sock"))
-                return True
-            except OSError:
-                return False
+    def crash(self):
+        """As if policyd and the sweep had died before any outcome."""
+        self.stop()
+        with open(self.path("audit.log"), "r+") as f:
+            lines = f.readlines()
+            last = max(i for i, line in enumerate(lines)
+                       if '"dispose-intent"' in line)
+            f.truncate(sum(len(line) for line in lines[:last + 1]))
+        self.start()
 
     def change(self, text, accept=True):
         self.policy(text)
