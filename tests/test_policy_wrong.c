@@ -4,7 +4,12 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <sys/wait.h>
+
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tests/policy_said.h"
 
@@ -516,6 +521,60 @@ test_policy_wrong_says_what_value_was_expected(void **state)
 	}
 }
 
+/* What popkeep check says of the file f in the directory, its path cut off. */
+static int
+run_check(const char *dir, char *out, size_t size)
+{
+	char command[256], line[1024], path[128];
+	size_t len = 0, skip;
+	FILE *f;
+
+	skip = (size_t)snprintf(path, sizeof(path), "%s/", dir);
+	(void)snprintf(command, sizeof(command), "standalone/popkeep check -p "
+	    "%s/f 2>&1", dir);
+	f = popen(command, "r");
+	assert_non_null(f);
+	out[0] = '\0';
+	while (fgets(line, sizeof(line), f) != NULL && len < size) {
+		const char *text = line;
+
+		/* Also where a line names another one. */
+		for (; *text != '\0' && len < size; len += 1) {
+			if (strncmp(text, path, skip) == 0)
+				text += skip;
+			out[len] = *text++;
+		}
+	}
+	assert_true(len < size);
+	out[len > 0 ? len - 1 : 0] = '\0';
+	return pclose(f);
+}
+
+/* The same of the administrator's command: status 1, and those lines. */
+static void
+test_policy_wrong_is_what_check_says(void **state)
+{
+	char dir[] = "/tmp/test_policy_wrong.XXXXXX", path[128], out[8192];
+	size_t i;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/f", dir);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		f = fopen(path, "w");
+		assert_non_null(f);
+		(void)fputs(wrong[i].content, f);
+		(void)fclose(f);
+		if (WEXITSTATUS(run_check(dir, out, sizeof(out))) != 1 ||
+		    strcmp(out, wrong[i].said) != 0)
+			fail_msg("%s: \"%s\", expected \"%s\"",
+			    wrong[i].content, out, wrong[i].said);
+	}
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
 int
 main(void)
 {
@@ -523,6 +582,7 @@ main(void)
 		cmocka_unit_test(test_policy_wrong_says_what_is_wrong),
 		cmocka_unit_test(
 		    test_policy_wrong_says_what_value_was_expected),
+		cmocka_unit_test(test_policy_wrong_is_what_check_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -827,6 +827,32 @@ test_policyd_knows_peers_of_its_socket_by_their_uid(void **state)
 }
 
 static void
+test_policyd_gives_virtual_mailboxes_no_more_than_that(void **state)
+{
+	struct passwd *pw = getpwnam("daemon");
+	char text[PK_WIRE_TEXT + 1];
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0 || pw == NULL)
+		skip();
+	settings.has_virtual_uid = true;
+	settings.virtual_uid = pw->pw_uid;
+	start(BASE);
+	assert_int_equal(chmod(socket_path, 0666), 0);
+	fd = socket_peer(pw->pw_uid);
+	assert_int_equal(intend(fd, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(record(fd, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_DENIED);
+	assert_int_equal(done(fd, PK_WIRE_ACCEPT, text), PK_WIRE_DENIED);
+	assert_int_equal(done(fd, PK_WIRE_RELOAD, text), PK_WIRE_DENIED);
+	close(fd);
+	fd = socket_peer(54321);
+	assert_int_equal(user_is(fd, "anna", "").result, PK_WIRE_DENIED);
+	close(fd);
+}
+
+static void
 test_policyd_ends_who_sends_nonsense(void **state)
 {
 	static const struct { const char *data; size_t len; } bad[] = {
@@ -892,6 +918,14 @@ test_policyd_has_on_disk_what_it_said_was(void **state)
 	    PK_WIRE_DENIED);
 	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_CLOSED_UNKNOWN,
 	    "m4"), PK_WIRE_OK);
+	assert_int_equal(unfinished(anna, "anna"), 18);
+	/* Nor does a clean end, which sets the mark, settle them. */
+	close(anna);
+	close(root);
+	stop();
+	start(NULL);
+	anna = peer(1000, "anna", false);
+	root = peer(0, "", true);
 	assert_int_equal(unfinished(anna, "anna"), 18);
 }
 
@@ -1578,6 +1612,7 @@ main(void)
 		TEST_RUNNING(test_policyd_takes_rights_for_good),
 		TEST_RUNNING(
 		    test_policyd_knows_peers_of_its_socket_by_their_uid),
+		TEST(test_policyd_gives_virtual_mailboxes_no_more_than_that),
 		TEST_RUNNING(test_policyd_ends_who_sends_nonsense),
 		TEST_RUNNING(test_policyd_has_on_disk_what_it_said_was),
 		TEST_RUNNING(

@@ -138,6 +138,9 @@ def killed(what, rounds):
         closed = [r for r in records if r["event"] == "closed-unknown"]
         print("%d intents, %d closed" % (sum(
             r["event"] == "dispose-intent" for r in records), len(closed)))
+        # net and auth have no part in UPDATE.
+        check(closed or what in ("net", "auth"),
+              "no kill between an intent and its outcome")
 
 
 @each(1, 100)

@@ -8,7 +8,8 @@ import os
 import time
 
 import fixtures
-from lib import Server, check_order, each, same, test
+import test_clients
+from lib import Server, check_order, each, needs, private_dir, same, test
 
 DAY = 86400
 T0 = 1800000000			# 2027-01-15: when popkeep comes
@@ -97,8 +98,29 @@ def after_download_unconfirmed():
         kept_at(s, T0 + 400 * DAY)
 
 
+@each(("fetchmail", "apop"), ("mpop", "tls"), ("getmail", "tls"))
+def client_keeps(name, how):
+    """what a client got and left on the server is gone 7 days after that"""
+    needs(name)
+    messages = fixtures.cleans(3)
+    with server('after-download = "7d"', count=3, word=test_clients.WORD) \
+            as s, private_dir() as d:
+        client = test_clients.BY_NAME[name](s, how, d, True)
+        options = ["--fetchall"] if name == "fetchmail" else []
+        client.fetch(*options)
+        same(client.got(), sorted(messages), "what it got")
+        test_clients.free_again(s)
+        same(len(s.until_events(3, "downloaded", user="ann")), 3, "records")
+        # Later runs download nothing, and put off nothing.
+        s.restart(at=T0 + 3 * DAY)
+        client.fetch(*([] if name == "fetchmail" else options),
+                     status=(0, client.nothing_new))
+        test_clients.free_again(s)
+        gone_at(s, T0 + 7 * DAY, "after-download", 3)
+
+
 @test
-def unconfirmed_limit():
+def unconfirmed_limit_is_first():
     """unconfirmed-limit = 2: 7d run from the second one, whatever follows"""
     with server('after-download = "7d" unconfirmed-limit = 2') as s:
         for day in (0, 1, 2, 5):
