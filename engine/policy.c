@@ -257,7 +257,7 @@ pk_policy_user(const struct pk_policy *p, const struct pk_groups *groups,
 	memcpy(up_r->hold, held.hold, sizeof(up_r->hold));
 	up_r->held_until = held.held_until;
 	up_r->dry_run = p->dry_run;
-	up_r->login_delay_varies = p->index->login_delay;
+	up_r->login_delay_varies = pk_policy_login_delay(p) > 0;
 	up_r->audit = p->audit;
 	memcpy(up_r->hash, p->hash, sizeof(up_r->hash));
 	return PK_OK;

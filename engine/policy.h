@@ -92,10 +92,18 @@ bool pk_rule_acts(const struct pk_user_policy *up, int64_t now);
 bool pk_rule_binds(const struct pk_user_policy *up, int64_t now);
 
 /*
- * The days of EXPIRE (RFC 2449 section 6.7) for this user: of the finite limits
- * of the rule, if it is no dry-run and not braked, the least
+ * The least of the rule's limits, seconds; PK_NEVER: it has none, or is a
+ * dry-run or braked.
+ */
+int64_t pk_rule_limit(const struct pk_rule *rule);
+
+/*
+ * The days of EXPIRE (RFC 2449 section 6.7) of the least limit of a rule:
  * max(limit, effective-from - now), rounded down.  -1: NEVER.
  */
+int64_t pk_limit_days(int64_t limit, int64_t effective_from, int64_t now);
+
+/* The same for this user. */
 int64_t pk_expire_days(const struct pk_user_policy *up, int64_t now);
 
 /* ---- the whole policy ---------------------------------------------------- */
@@ -200,6 +208,9 @@ void pk_policy_free(struct pk_policy **pp);
  * there is no index.
  */
 enum pk_err pk_policy_prepare(struct pk_policy *p) PK_WARN_UNUSED;
+
+/* The largest login-delay of a rule that is no dry-run, seconds; 0: none. */
+uint32_t pk_policy_login_delay(const struct pk_policy *p);
 
 /* ---- groups -------------------------------------------------------------- */
 

@@ -209,15 +209,21 @@ pk_policy_prepare(struct pk_policy *p)
 	if (x == NULL)
 		return PK_ERR_NOMEM;
 	for (i = 0; i < p->retentions; i++)
-		if (p->retention[i].rule.login_delay > 0 &&
+		if (p->retention[i].rule.login_delay > x->login_delay &&
 		    !p->retention[i].rule.dry_run)
-			x->login_delay = true;
+			x->login_delay = p->retention[i].rule.login_delay;
 	if (!build_matchers(p, x) || !collect_groups(x)) {
 		pk_policy_index_free(&x);
 		return PK_ERR_NOMEM;
 	}
 	p->index = x;
 	return PK_OK;
+}
+
+uint32_t
+pk_policy_login_delay(const struct pk_policy *p)
+{
+	return p->index->login_delay;
 }
 
 size_t

@@ -97,7 +97,7 @@ struct pk_policy_index {
 	struct pk_lookup rules;		/* retention blocks by name */
 	const char **group;		/* in order, each once */
 	size_t groups;
-	bool login_delay;		/* some rule has one */
+	uint32_t login_delay;		/* the largest; 0: no rule has one */
 };
 
 /*

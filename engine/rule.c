@@ -8,11 +8,11 @@
 #define SECONDS_PER_DAY 86400
 
 static bool
-is_in_effect(const struct pk_rule *rule, int64_t now)
+is_in_effect(int64_t effective_from, int64_t now)
 {
-	if (rule->effective_from == 0)
+	if (effective_from == 0)
 		return true;
-	return rule->effective_from != PK_NEVER && rule->effective_from <= now;
+	return effective_from != PK_NEVER && effective_from <= now;
 }
 
 /* "mode = dry-run" of the rule or of the file. */
@@ -25,7 +25,8 @@ is_dry_run(const struct pk_user_policy *up)
 bool
 pk_rule_binds(const struct pk_user_policy *up, int64_t now)
 {
-	return up->has_rule && !is_dry_run(up) && is_in_effect(&up->rule, now);
+	return up->has_rule && !is_dry_run(up) &&
+	    is_in_effect(up->rule.effective_from, now);
 }
 
 bool
@@ -34,38 +35,53 @@ pk_rule_acts(const struct pk_user_policy *up, int64_t now)
 	return pk_rule_binds(up, now) && !up->rule.braked && !up->clock_brake;
 }
 
-/* Seconds until the rule is in effect; PK_NEVER: that is never. */
+int64_t
+pk_rule_limit(const struct pk_rule *rule)
+{
+	const int64_t limits[] = {
+		rule->after_download, rule->after_delivery, rule->unread,
+	};
+	int64_t least = PK_NEVER;
+	size_t i;
+
+	if (rule->dry_run || rule->braked)
+		return PK_NEVER;
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (limits[i] < least)
+			least = limits[i];
+	}
+	return least;
+}
+
+/* Seconds until then; PK_NEVER: that is never. */
 static int64_t
-seconds_to_effect(const struct pk_rule *rule, int64_t now)
+seconds_to(int64_t effective_from, int64_t now)
 {
 	int64_t wait;
 
-	if (is_in_effect(rule, now))
+	if (is_in_effect(effective_from, now))
 		return 0;
-	if (rule->effective_from == PK_NEVER ||
-	    __builtin_sub_overflow(rule->effective_from, now, &wait))
+	if (effective_from == PK_NEVER ||
+	    __builtin_sub_overflow(effective_from, now, &wait))
 		return PK_NEVER;
 	return wait;
 }
 
 int64_t
+pk_limit_days(int64_t limit, int64_t effective_from, int64_t now)
+{
+	int64_t wait = seconds_to(effective_from, now);
+
+	if (limit < wait)
+		limit = wait;
+	return limit == PK_NEVER ? -1 : limit / SECONDS_PER_DAY;
+}
+
+int64_t
 pk_expire_days(const struct pk_user_policy *up, int64_t now)
 {
-	const int64_t limits[] = {
-		up->rule.after_download, up->rule.after_delivery,
-		up->rule.unread,
-	};
-	int64_t least = PK_NEVER, wait;
-	size_t i;
-
-	if (!up->has_rule || is_dry_run(up) || up->rule.braked)
+	if (!up->has_rule || is_dry_run(up))
 		return -1;
-	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		if (limits[i] < least)
-			least = limits[i];
-	}
-	wait = seconds_to_effect(&up->rule, now);
-	if (least < wait)
-		least = wait;
-	return least == PK_NEVER ? -1 : least / SECONDS_PER_DAY;
+	return pk_limit_days(pk_rule_limit(&up->rule),
+	    up->rule.effective_from, now);
 }

@@ -55,20 +55,13 @@ struct pk_login_table {
 
 /* ---- making -------------------------------------------------------------------- */
 
-static int64_t
-least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* false: it never deletes, or only says so. */
 static bool
 limit_of(const struct pk_rule *r, struct limit *limit_r)
 {
-	limit_r->after = least(r->after_download, least(r->after_delivery,
-	    r->unread));
+	limit_r->after = pk_rule_limit(r);
 	limit_r->effective_from = r->effective_from;
-	return limit_r->after != PK_NEVER && !r->dry_run && !r->braked;
+	return limit_r->after != PK_NEVER;
 }
 
 static void
@@ -86,19 +79,12 @@ fill_header(const struct pk_policy *p, struct header *h)
 			h->networks +=
 			    (uint32_t)p->login[k].rule[i].network_count;
 	}
-	for (i = 0; i < p->retentions; i++) {
-		const struct pk_rule *r = &p->retention[i].rule;
-
-		if (limit_of(r, &limit))
+	for (i = 0; i < p->retentions; i++)
+		if (limit_of(&p->retention[i].rule, &limit))
 			h->limits++;
-		/* A dry-run changes nothing, and 'no rule' has no delay. */
-		if (r->dry_run || r->login_delay == 0)
-			continue;
-		h->login_delay_varies = 1;
-		if (r->login_delay > h->login_delay)
-			h->login_delay = r->login_delay;
-	}
-	/* 'no rule' is NEVER, and differs from any limit. */
+	/* 'no rule' has no delay and is NEVER, and differs from any other. */
+	h->login_delay = pk_policy_login_delay(p);
+	h->login_delay_varies = h->login_delay > 0;
 	h->expire_varies = h->limits > 0;
 }
 
@@ -359,16 +345,16 @@ void
 pk_login_table_capa(const struct pk_login_table *t, int64_t now,
     struct pk_capa_policy *capa_r)
 {
-	int64_t after, soonest = PK_NEVER, wait;
+	int64_t days, least = -1;
 	uint32_t i;
 
 	for (i = 0; i < t->header->limits; i++) {
-		after = t->limits[i].after;
-		wait = t->limits[i].effective_from > now ?
-		    t->limits[i].effective_from - now : 0;
-		soonest = least(soonest, after > wait ? after : wait);
+		days = pk_limit_days(t->limits[i].after,
+		    t->limits[i].effective_from, now);
+		if (days != -1 && (least == -1 || days < least))
+			least = days;
 	}
-	capa_r->expire_days = soonest == PK_NEVER ? -1 : soonest / 86400;
+	capa_r->expire_days = least;
 	capa_r->expire_varies = t->header->expire_varies != 0;
 	capa_r->login_delay = t->header->login_delay;
 	capa_r->login_delay_varies = t->header->login_delay_varies != 0;

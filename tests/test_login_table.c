@@ -343,6 +343,29 @@ test_login_table_leaves_braked_rules_out(void **state)
 	pk_policy_free(&p);
 }
 
+/* As for the user himself: pk_expire_days(). */
+static void
+test_login_table_leaves_rules_never_in_effect_out(void **state)
+{
+	struct pk_policy *p = parse("retention \"a\" { unread = \"7d\" }\n"
+	    "retention \"b\" { unread = \"9d\" }\n");
+	struct pk_login_table *t;
+	struct pk_capa_policy c;
+
+	(void)state;
+	p->retention[0].rule.effective_from = PK_NEVER;
+	t = table_of(p);
+	pk_login_table_capa(t, now, &c);
+	assert_int_equal(c.expire_days, 9);
+	pk_login_table_free(&t);
+	p->retention[1].rule.effective_from = PK_NEVER;
+	t = table_of(p);
+	pk_login_table_capa(t, now, &c);
+	assert_int_equal(c.expire_days, -1);
+	pk_login_table_free(&t);
+	pk_policy_free(&p);
+}
+
 /* ---- files -------------------------------------------------------------- */
 
 #define RICH "apop { rule \"a\" { users = { \"x\" } networks = { " \
@@ -545,6 +568,7 @@ main(void)
 		TEST(test_login_table_tells_whether_secrets_matter),
 		TEST(test_login_table_tells_capa),
 		TEST(test_login_table_leaves_braked_rules_out),
+		TEST(test_login_table_leaves_rules_never_in_effect_out),
 		TEST(test_login_table_is_sealed),
 		TEST(test_login_table_is_equal_to_the_same),
 		TEST(test_login_table_refuses_malformed_images),
