@@ -405,35 +405,22 @@ pk_wire_put_recorded(struct pk_wire *w, enum pk_wire_result result)
 }
 
 bool
-pk_wire_get_recorded(struct pk_wire *w, struct pk_wire_recorded *m_r)
+pk_wire_get_recorded(struct pk_wire *w, enum pk_wire_result *result_r)
 {
-	m_r->result = (enum pk_wire_result)get_word(w, PK_WIRE_RESULTS);
+	*result_r = (enum pk_wire_result)get_word(w, PK_WIRE_RESULTS);
 	return is_whole(w);
 }
 
 void
-pk_wire_put_unfinished(struct pk_wire *w, const char *user)
+pk_wire_put_name(struct pk_wire *w, const char *user)
 {
 	put_string(w, user);
 }
 
 bool
-pk_wire_get_unfinished(struct pk_wire *w, struct pk_wire_unfinished *m_r)
+pk_wire_get_name(struct pk_wire *w, char user_r[PK_AUDIT_USER_SIZE])
 {
-	get_string(w, m_r->user, sizeof(m_r->user));
-	return is_whole(w);
-}
-
-void
-pk_wire_put_narrow(struct pk_wire *w, const char *user)
-{
-	put_string(w, user);
-}
-
-bool
-pk_wire_get_narrow(struct pk_wire *w, struct pk_wire_narrow *m_r)
-{
-	get_string(w, m_r->user, sizeof(m_r->user));
+	get_string(w, user_r, PK_AUDIT_USER_SIZE);
 	return is_whole(w);
 }
 
@@ -446,9 +433,9 @@ pk_wire_put_text(struct pk_wire *w, const char *text)
 }
 
 bool
-pk_wire_get_text(struct pk_wire *w, struct pk_wire_text *m_r)
+pk_wire_get_text(struct pk_wire *w, char text_r[PK_WIRE_TEXT + 1])
 {
-	get_string(w, m_r->text, sizeof(m_r->text));
+	get_string(w, text_r, PK_WIRE_TEXT + 1);
 	return is_whole(w);
 }
 

@@ -52,9 +52,6 @@ struct pk_wire_head {
 #define PK_WIRE_DURABLE	0x1	/* answer when they are on disk */
 #define PK_WIRE_QUIET	0x2	/* do not answer */
 
-/* Flag of PK_WIRE_DONE and PK_WIRE_UNFINISHED_IS. */
-#define PK_WIRE_MORE	0x4	/* another packet of this answer follows */
-
 enum pk_wire_result {
 	PK_WIRE_OK,
 	PK_WIRE_UNKNOWN_RULE,	/* the rule named is not there: [SYS/TEMP] */
@@ -94,22 +91,6 @@ struct pk_wire_login_is {
 	bool exclusive;
 };
 
-struct pk_wire_recorded {	/* the answer to RECORDS */
-	enum pk_wire_result result;
-};
-
-struct pk_wire_unfinished {	/* PK_WIRE_UNFINISHED */
-	char user[PK_AUDIT_USER_SIZE];
-};
-
-struct pk_wire_narrow {		/* PK_WIRE_NARROW, answered as RECORDS is */
-	char user[PK_AUDIT_USER_SIZE];	/* that it may still name; "": any */
-};
-
-struct pk_wire_text {		/* RELOAD, ACCEPT: who and why, for the log */
-	char text[PK_WIRE_TEXT + 1];
-};
-
 struct pk_wire_done {		/* the answer to RELOAD, ACCEPT, STATUS */
 	enum pk_wire_result result;
 	char text[PK_WIRE_TEXT + 1];
@@ -131,12 +112,17 @@ void pk_wire_put_user(struct pk_wire *w, const struct pk_wire_user *m);
 void pk_wire_put_user_is(struct pk_wire *w, const struct pk_wire_user_is *m);
 void pk_wire_put_login(struct pk_wire *w, const struct pk_wire_login *m);
 void pk_wire_put_login_is(struct pk_wire *w, const struct pk_wire_login_is *m);
-void pk_wire_put_recorded(struct pk_wire *w, enum pk_wire_result result);
-void pk_wire_put_unfinished(struct pk_wire *w, const char *user);
-void pk_wire_put_narrow(struct pk_wire *w, const char *user);
-void pk_wire_put_text(struct pk_wire *w, const char *text);
 void pk_wire_put_done(struct pk_wire *w, enum pk_wire_result result,
     const char *text);
+
+/* The answer to RECORDS and to NARROW. */
+void pk_wire_put_recorded(struct pk_wire *w, enum pk_wire_result result);
+
+/* UNFINISHED: the user.  NARROW: whom the sender may still name; "": any. */
+void pk_wire_put_name(struct pk_wire *w, const char *user);
+
+/* RELOAD, ACCEPT: who and why, for the log. */
+void pk_wire_put_text(struct pk_wire *w, const char *text);
 
 /*
  * RECORDS: first the context, with the serial of the USER_IS that led to them
@@ -163,15 +149,13 @@ bool pk_wire_get_login(struct pk_wire *w, struct pk_wire_login *m_r)
     PK_WARN_UNUSED;
 bool pk_wire_get_login_is(struct pk_wire *w, struct pk_wire_login_is *m_r)
     PK_WARN_UNUSED;
-bool pk_wire_get_recorded(struct pk_wire *w, struct pk_wire_recorded *m_r)
-    PK_WARN_UNUSED;
-bool pk_wire_get_unfinished(struct pk_wire *w, struct pk_wire_unfinished *m_r)
-    PK_WARN_UNUSED;
-bool pk_wire_get_narrow(struct pk_wire *w, struct pk_wire_narrow *m_r)
-    PK_WARN_UNUSED;
-bool pk_wire_get_text(struct pk_wire *w, struct pk_wire_text *m_r)
-    PK_WARN_UNUSED;
 bool pk_wire_get_done(struct pk_wire *w, struct pk_wire_done *m_r)
+    PK_WARN_UNUSED;
+bool pk_wire_get_recorded(struct pk_wire *w, enum pk_wire_result *result_r)
+    PK_WARN_UNUSED;
+bool pk_wire_get_name(struct pk_wire *w, char user_r[PK_AUDIT_USER_SIZE])
+    PK_WARN_UNUSED;
+bool pk_wire_get_text(struct pk_wire *w, char text_r[PK_WIRE_TEXT + 1])
     PK_WARN_UNUSED;
 bool pk_wire_get_context(struct pk_wire *w, struct pk_audit_context *c_r,
     uint64_t *serial_r) PK_WARN_UNUSED;

@@ -153,15 +153,11 @@ bool
 pk_policy_ask_records(struct pk_policy_ask *a, struct pk_wire *w,
     enum pk_wire_result *result_r)
 {
-	struct pk_wire_recorded r;
 	struct pk_wire in;
 
-	if (!pk_policy_ask_send(a, w, PK_WIRE_RECORDED, &in))
-		return false;
-	if (!pk_wire_get_recorded(&in, &r))
-		return away(a, "malformed answer");
-	*result_r = r.result;
-	return true;
+	return pk_policy_ask_send(a, w, PK_WIRE_RECORDED, &in) &&
+	    (pk_wire_get_recorded(&in, result_r) ||
+	    away(a, "malformed answer"));
 }
 
 bool
@@ -171,7 +167,7 @@ pk_policy_ask_narrow(struct pk_policy_ask *a, const char *user)
 	struct pk_wire w;
 
 	pk_policy_ask_begin(a, &w, PK_WIRE_NARROW, 0);
-	pk_wire_put_narrow(&w, user);
+	pk_wire_put_name(&w, user);
 	return pk_policy_ask_records(a, &w, &result) &&
 	    (result == PK_WIRE_OK || away(a, pk_wire_result_name(result)));
 }

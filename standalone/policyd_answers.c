@@ -126,18 +126,18 @@ on_login(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 static bool
 on_unfinished(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 {
-	struct pk_wire_unfinished m;
+	char user[PK_AUDIT_USER_SIZE];
 	struct pk_audit_item item;
 	const void *place = NULL;
 	bool more = false;
 	struct pk_wire w;
 
-	if (!pk_wire_get_unfinished(in, &m))
+	if (!pk_wire_get_name(in, user))
 		return false;
 	pk_wire_begin(&w, out_buf, PK_WIRE_UNFINISHED_IS, 0, id);
 	/* What does not fit is told when these are closed. */
-	while (may_name(p, m.user) && !more &&
-	    pk_unfinished_next(pk_policyd.unfinished, m.user, &place, &item))
+	while (may_name(p, user) && !more &&
+	    pk_unfinished_next(pk_policyd.unfinished, user, &place, &item))
 		more = !pk_wire_put_item(&w, &item);
 	pk_peer_send(p, &w);
 	return true;
@@ -309,12 +309,12 @@ on_reload(struct pk_peer *p, struct pk_wire *in, const struct pk_wire_head *head
 {
 	char text[PK_WIRE_TEXT + 1] = "only root may do this";
 	enum pk_wire_result result = PK_WIRE_DENIED;
-	struct pk_wire_text m;
+	char who[PK_WIRE_TEXT + 1];
 
-	if (!pk_wire_get_text(in, &m))
+	if (!pk_wire_get_text(in, who))
 		return false;
 	if (p->trusted)
-		result = pk_policyd_reload(m.text,
+		result = pk_policyd_reload(who,
 		    head->type == PK_WIRE_ACCEPT, text);
 	answer_done(p, head->id, result, text);
 	return true;
@@ -338,14 +338,14 @@ static bool
 on_narrow(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 {
 	enum pk_wire_result result = p->trusted ? PK_WIRE_OK : PK_WIRE_DENIED;
-	struct pk_wire_narrow m;
+	char user[PK_AUDIT_USER_SIZE];
 
-	if (!pk_wire_get_narrow(in, &m))
+	if (!pk_wire_get_name(in, user))
 		return false;
 	if (p->trusted) {
 		p->trusted = false;
-		p->anybody = m.user[0] == '\0';
-		memcpy(p->only, m.user, sizeof(p->only));
+		p->anybody = user[0] == '\0';
+		memcpy(p->only, user, sizeof(p->only));
 	}
 	pk_peer_recorded(p, id, result);
 	return true;

@@ -340,13 +340,13 @@ static void
 on_recorded(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
 {
 	struct client *c = arg;
-	struct pk_wire_recorded r;
+	enum pk_wire_result result;
 
 	if (head == NULL || head->type != PK_WIRE_RECORDED ||
-	    !pk_wire_get_recorded(w, &r))
+	    !pk_wire_get_recorded(w, &result))
 		give_up(c, "away");
 	else
-		on_result(c, r.result);
+		on_result(c, result);
 }
 
 /* One packet after the other: when it is on disk, its messages are due. */
@@ -467,7 +467,7 @@ ask_unfinished(struct client *c)
 	struct pk_wire w;
 
 	pk_policy_client_begin(pk_role.policyd, &w, PK_WIRE_UNFINISHED, 0);
-	pk_wire_put_unfinished(&w, c->context.user);
+	pk_wire_put_name(&w, c->context.user);
 	return pk_policy_client_send(pk_role.policyd, &w, on_unfinished, c);
 }
 

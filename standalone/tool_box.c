@@ -220,7 +220,7 @@ close_some(struct pk_tool_box *b, const struct pk_closing *c,
 
 	*closed_r = 0;
 	pk_policy_ask_begin(b->ask, &w, PK_WIRE_UNFINISHED, 0);
-	pk_wire_put_unfinished(&w, b->account->user);
+	pk_wire_put_name(&w, b->account->user);
 	if (!pk_policy_ask_send(b->ask, &w, PK_WIRE_UNFINISHED_IS, &in)) {
 		(void)fail(b, b->ask->why);
 		return false;

@@ -55,15 +55,13 @@ static void
 on_answer(void *arg, const struct pk_wire_head *head, struct pk_wire *w)
 {
 	struct asker *a = arg;
-	struct pk_wire_recorded r;
 
 	assert_false(a->gone);
 	if (head == NULL) {
 		a->away++;
 	} else {
 		assert_int_equal(head->type, PK_WIRE_RECORDED);
-		assert_true(pk_wire_get_recorded(w, &r));
-		a->result = r.result;
+		assert_true(pk_wire_get_recorded(w, &a->result));
 		a->answered++;
 	}
 	if (a->then != NULL)
@@ -76,7 +74,7 @@ ask(struct asker *a)
 	struct pk_wire w;
 
 	pk_policy_client_begin(client, &w, PK_WIRE_UNFINISHED, 0);
-	pk_wire_put_unfinished(&w, "anna");
+	pk_wire_put_name(&w, "anna");
 	return pk_policy_client_send(client, &w, a != NULL ? on_answer : NULL,
 	    a);
 }
@@ -528,7 +526,7 @@ test_policy_client_sends_no_bad_packet(void **state)
 	(void)state;
 	memset(text, 'x', sizeof(text) - 1);
 	pk_policy_client_begin(client, &w, PK_WIRE_UNFINISHED, 0);
-	pk_wire_put_unfinished(&w, text);
+	pk_wire_put_name(&w, text);
 	assert_false(pk_policy_client_send(client, &w, on_answer,
 	    &askers[0]));
 	assert_int_equal(heard(), 0);

@@ -324,11 +324,11 @@ put_item(enum pk_audit_event event, const char *uidl, const char *reason)
 static enum pk_wire_result
 recorded(int fd, uint32_t id)
 {
-	struct pk_wire_recorded r;
+	enum pk_wire_result result;
 
 	assert_true(answer(fd, PK_WIRE_RECORDED, id));
-	assert_true(pk_wire_get_recorded(&w, &r));
-	return r.result;
+	assert_true(pk_wire_get_recorded(&w, &result));
+	return result;
 }
 
 static enum pk_wire_result
@@ -379,7 +379,7 @@ unfinished(int fd, const char *user)
 	size_t n = 0;
 
 	pk_wire_begin(&w, out, PK_WIRE_UNFINISHED, 0, 20);
-	pk_wire_put_unfinished(&w, user);
+	pk_wire_put_name(&w, user);
 	transmit(fd);
 	assert_true(answer(fd, PK_WIRE_UNFINISHED_IS, 20));
 	while (pk_wire_get_item(&w, &i)) {
@@ -758,7 +758,7 @@ static enum pk_wire_result
 narrow(int fd, const char *user)
 {
 	pk_wire_begin(&w, out, PK_WIRE_NARROW, 0, 23);
-	pk_wire_put_narrow(&w, user);
+	pk_wire_put_name(&w, user);
 	transmit(fd);
 	return recorded(fd, 23);
 }

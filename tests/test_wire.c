@@ -88,15 +88,9 @@ fill_records(struct pk_wire *w)
 }
 
 static void
-fill_narrow(struct pk_wire *w)
+fill_name(struct pk_wire *w)
 {
-	pk_wire_put_narrow(w, "anna");
-}
-
-static void
-fill_unfinished(struct pk_wire *w)
-{
-	pk_wire_put_unfinished(w, "anna");
+	pk_wire_put_name(w, "anna");
 }
 
 static void
@@ -174,8 +168,8 @@ static void (*const fills[PK_WIRE_TYPES])(struct pk_wire *w) = {
 	[PK_WIRE_USER] = fill_user,
 	[PK_WIRE_LOGIN] = fill_login,
 	[PK_WIRE_RECORDS] = fill_records,
-	[PK_WIRE_UNFINISHED] = fill_unfinished,
-	[PK_WIRE_NARROW] = fill_narrow,
+	[PK_WIRE_UNFINISHED] = fill_name,
+	[PK_WIRE_NARROW] = fill_name,
 	[PK_WIRE_RELOAD] = fill_text,
 	[PK_WIRE_ACCEPT] = fill_text,
 	[PK_WIRE_STATUS] = fill_nothing,
@@ -213,11 +207,40 @@ make(enum pk_wire_type type)
 #define PUT_user_is(to, m) pk_wire_put_user_is(to, m)
 #define PUT_login(to, m) pk_wire_put_login(to, m)
 #define PUT_login_is(to, m) pk_wire_put_login_is(to, m)
-#define PUT_recorded(to, m) pk_wire_put_recorded(to, (m)->result)
-#define PUT_unfinished(to, m) pk_wire_put_unfinished(to, (m)->user)
-#define PUT_narrow(to, m) pk_wire_put_narrow(to, (m)->user)
-#define PUT_text(to, m) pk_wire_put_text(to, (m)->text)
 #define PUT_done(to, m) pk_wire_put_done(to, (m)->result, (m)->text)
+
+static bool
+copy_name(struct pk_wire *w, struct pk_wire *to)
+{
+	char user[PK_AUDIT_USER_SIZE];
+
+	if (!pk_wire_get_name(w, user))
+		return false;
+	pk_wire_put_name(to, user);
+	return true;
+}
+
+static bool
+copy_text(struct pk_wire *w, struct pk_wire *to)
+{
+	char text[PK_WIRE_TEXT + 1];
+
+	if (!pk_wire_get_text(w, text))
+		return false;
+	pk_wire_put_text(to, text);
+	return true;
+}
+
+static bool
+copy_recorded(struct pk_wire *w, struct pk_wire *to)
+{
+	enum pk_wire_result result;
+
+	if (!pk_wire_get_recorded(w, &result))
+		return false;
+	pk_wire_put_recorded(to, result);
+	return true;
+}
 
 static bool
 copy_items(struct pk_wire *w, struct pk_wire *to)
@@ -271,12 +294,11 @@ copy(struct pk_wire *w, enum pk_wire_type type, struct pk_wire *to)
 	case PK_WIRE_RECORDS:
 		return copy_records(w, to);
 	case PK_WIRE_UNFINISHED:
-		COPY(unfinished, w, to);
 	case PK_WIRE_NARROW:
-		COPY(narrow, w, to);
+		return copy_name(w, to);
 	case PK_WIRE_RELOAD:
 	case PK_WIRE_ACCEPT:
-		COPY(text, w, to);
+		return copy_text(w, to);
 	case PK_WIRE_STATUS:
 		return w->at == w->len;
 	case PK_WIRE_USER_IS:
@@ -284,7 +306,7 @@ copy(struct pk_wire *w, enum pk_wire_type type, struct pk_wire *to)
 	case PK_WIRE_LOGIN_IS:
 		COPY(login_is, w, to);
 	case PK_WIRE_RECORDED:
-		COPY(recorded, w, to);
+		return copy_recorded(w, to);
 	case PK_WIRE_UNFINISHED_IS:
 		return copy_items(w, to);
 	case PK_WIRE_DONE:
@@ -509,7 +531,7 @@ put_long(struct pk_wire *w, size_t len)
 	memset(text, 'x', len);
 	text[len] = '\0';
 	pk_wire_begin(w, packet, PK_WIRE_UNFINISHED, 0, 1);
-	pk_wire_put_unfinished(w, text);
+	pk_wire_put_name(w, text);
 }
 
 static void
