@@ -316,10 +316,8 @@ pk_audit_parse(const char *line, size_t len, struct pk_audit_line *line_r)
 	struct pk_audit_line l;
 
 	memset(&l, 0, sizeof(l));
-	if (json_is_object(o) && get_fields(o, &l)) {
-		err = get_event(o, &l.event);
-		l.item.event = l.event;
-	}
+	if (json_is_object(o) && get_fields(o, &l))
+		err = get_event(o, &l.item.event);
 	json_decref(o);
 	if (err == PK_OK || err == PK_ERR_NOTFOUND)
 		*line_r = l;

@@ -97,7 +97,6 @@ enum pk_err pk_audit_format(const struct pk_audit_stamp *stamp,
 /* What reading a line back tells. */
 struct pk_audit_line {
 	uint64_t seq;
-	enum pk_audit_event event;
 	struct pk_audit_context context;
 	struct pk_audit_item item;
 	uint8_t prev[PK_AUDIT_HASH_LEN];
