@@ -71,7 +71,7 @@ struct pk_user_policy {
 	uint32_t holds;			/* in force for the user */
 	char hold[PK_HOLD_NAMES][PK_POLICY_NAME_SIZE];	/* the first of them */
 	int64_t held_until;		/* the last one ends; PK_NEVER */
-	bool dry_run;			/* the file's mode */
+	bool dry_run;			/* the file's mode; then the rule's */
 	bool clock_brake;		/* the wall clock ran away */
 	bool login_delay_varies;	/* some rule has one, and is no dry-run */
 	enum pk_audit audit;
@@ -79,9 +79,8 @@ struct pk_user_policy {
 };
 
 /*
- * Does the rule really act: it exists, is no dry-run (nor is the file), is in
- * effect at now, and no brake is on?  Where it does not, it only says what it
- * would do.
+ * Does the rule really act: it exists, is no dry-run, is in effect at now, and
+ * no brake is on?  Where it does not, it only says what it would do.
  */
 bool pk_rule_acts(const struct pk_user_policy *up, int64_t now);
 

@@ -15,17 +15,10 @@ is_in_effect(int64_t effective_from, int64_t now)
 	return effective_from != PK_NEVER && effective_from <= now;
 }
 
-/* "mode = dry-run" of the rule or of the file. */
-static bool
-is_dry_run(const struct pk_user_policy *up)
-{
-	return up->rule.dry_run || up->dry_run;
-}
-
 bool
 pk_rule_binds(const struct pk_user_policy *up, int64_t now)
 {
-	return up->has_rule && !is_dry_run(up) &&
+	return up->has_rule && !up->rule.dry_run &&
 	    is_in_effect(up->rule.effective_from, now);
 }
 
@@ -80,8 +73,6 @@ pk_limit_days(int64_t limit, int64_t effective_from, int64_t now)
 int64_t
 pk_expire_days(const struct pk_user_policy *up, int64_t now)
 {
-	if (!up->has_rule || is_dry_run(up))
-		return -1;
-	return pk_limit_days(pk_rule_limit(&up->rule),
+	return !up->has_rule ? -1 : pk_limit_days(pk_rule_limit(&up->rule),
 	    up->rule.effective_from, now);
 }

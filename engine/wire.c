@@ -264,6 +264,9 @@ get_policy(struct pk_wire *w, struct pk_user_policy *p)
 	p->login_delay_varies = get_bool(w);
 	p->audit = (enum pk_audit)get_word(w, PK_AUDIT_OFF + 1);
 	(void)get(w, p->hash, sizeof(p->hash));
+	/* No rule acts where the file is a dry-run: the rule says so, too. */
+	if (p->has_rule && p->dry_run && !p->rule.dry_run)
+		w->bad = true;
 }
 
 void

@@ -68,12 +68,6 @@ explain_match(struct explain *e)
 	pk_policy_free(&p);
 }
 
-static bool
-is_dry_run(const struct pk_user_policy *up)
-{
-	return up->dry_run || up->rule.dry_run;
-}
-
 /* Why a rule does not act, or "". */
 static const char *
 idle_text(const struct pk_user_policy *up, int64_t now)
@@ -109,7 +103,7 @@ rule_of(const struct explain *e, int64_t now)
 		return json_null();
 	return json_pack("{s:s, s:b, s:b, s:b, s:o, s:o}",
 	    "name", up->rule.name, "acts", pk_rule_acts(up, now),
-	    "dry_run", is_dry_run(up),
+	    "dry_run", up->rule.dry_run,
 	    "braked", up->rule.braked || up->clock_brake,
 	    "effective_from", pk_tool_json_time(up->rule.effective_from),
 	    "why", pk_tool_json_text(e->why));

@@ -98,6 +98,9 @@ parse(const char *line, struct task *t)
 		set(t, i, value);
 		p = end;
 	}
+	/* As policy_file.c reads them. */
+	if (t->up.dry_run)
+		t->up.rule.dry_run = true;
 	return strcmp(p, "\n") == 0;
 }
 

@@ -29,7 +29,7 @@ set_policy(const struct row *r, struct pk_user_policy *up)
 	up->rule.minimum = r->minimum;
 	up->rule.unconfirmed_limit = r->enough;
 	up->rule.effective_from = r->effective;
-	up->rule.dry_run = r->dry_run;
+	up->rule.dry_run = r->dry_run || r->file_dry_run;
 	up->rule.braked = r->braked;
 	up->dry_run = r->file_dry_run;
 	up->clock_brake = r->clock_brake;

@@ -226,8 +226,6 @@ test_policy_rule_acts_when_nothing_stops_it(void **state)
 	} cases[] = {
 		{ "no rule", { .has_rule = false }, false, false },
 		{ "plain", { .has_rule = true }, true, true },
-		{ "file's dry-run", { .has_rule = true, .dry_run = true },
-		    false, false },
 		{ "dry-run", { .has_rule = true, .rule.dry_run = true },
 		    false, false },
 		{ "braked", { .has_rule = true, .rule.braked = true },
@@ -298,9 +296,6 @@ test_policy_expires_never_where_no_rule_runs(void **state)
 
 	(void)state;
 	assert_int_equal(pk_expire_days(&up, NOW), 0);
-	up.dry_run = true;
-	assert_int_equal(pk_expire_days(&up, NOW), -1);
-	up.dry_run = false;
 	up.rule.dry_run = true;
 	assert_int_equal(pk_expire_days(&up, NOW), -1);
 	up.rule.dry_run = false;

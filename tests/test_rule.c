@@ -12,14 +12,13 @@
 
 static const struct {
 	const char *name;
-	bool no_rule, dry_run, file_dry_run, braked, clock_brake;
+	bool no_rule, dry_run, braked, clock_brake;
 	int64_t effective_from, now;
 	bool acts, binds;
 } states[] = {
 	{ "a plain rule", .now = NOW, .acts = true, .binds = true },
 	{ "no rule", .no_rule = true, .now = NOW },
 	{ "dry-run", .dry_run = true, .now = NOW },
-	{ "a dry-run file", .file_dry_run = true, .now = NOW },
 	{ "braked", .braked = true, .now = NOW, .binds = true },
 	{ "the clock's brake", .clock_brake = true, .now = NOW,
 	    .binds = true },
@@ -43,7 +42,6 @@ test_rule_acts_and_binds(void **state)
 			.rule.dry_run = states[i].dry_run,
 			.rule.braked = states[i].braked,
 			.rule.effective_from = states[i].effective_from,
-			.dry_run = states[i].file_dry_run,
 			.clock_brake = states[i].clock_brake,
 		};
 
@@ -121,9 +119,6 @@ test_rule_expires_never_where_it_does_not_run(void **state)
 	assert_int_equal(pk_expire_days(&up, NOW), -1);
 	up = expiring(1);
 	up.rule.dry_run = true;
-	assert_int_equal(pk_expire_days(&up, NOW), -1);
-	up = expiring(1);
-	up.dry_run = true;
 	assert_int_equal(pk_expire_days(&up, NOW), -1);
 	up = expiring(1);
 	up.rule.braked = true;

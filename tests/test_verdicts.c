@@ -507,7 +507,7 @@ test_verdicts_say_it_a_hundred_times(void **state)
 		assert_int_equal(setup(state), 0);
 		fake.count = cases[i].messages;
 		make_old(1);
-		up.dry_run = true;
+		up.dry_run = up.rule.dry_run = true;
 		decide(PK_OCCASION_SWEEP);
 		assert_int_equal(v.would, cases[i].messages);
 		collect(WOULD);
@@ -535,7 +535,7 @@ test_verdicts_go_on_in_the_next_packet(void **state)
 	(void)state;
 	fake.count = 102;
 	make_old(1);
-	up.dry_run = true;
+	up.dry_run = up.rule.dry_run = true;
 	decide(PK_OCCASION_SWEEP);
 	memset(&filler, 0, sizeof(filler));
 	count = 0;

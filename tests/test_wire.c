@@ -356,6 +356,26 @@ test_wire_brings_every_message_back(void **state)
 	}
 }
 
+/* policy.h: the file's mode is every rule's. */
+static void
+test_wire_refuses_a_rule_that_acts_in_a_dry_run_file(void **state)
+{
+	struct pk_wire_user_is m;
+	struct pk_wire w;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 8; i++) {
+		memset(&m, 0, sizeof(m));
+		m.policy.has_rule = i & 1;
+		m.policy.dry_run = i & 2;
+		m.policy.rule.dry_run = i & 4;
+		pk_wire_begin(&w, packet, PK_WIRE_USER_IS, 0, 1);
+		pk_wire_put_user_is(&w, &m);
+		assert_int_equal(is_taken(packet, w.len), i != 3);
+	}
+}
+
 static void
 test_wire_keeps_what_was_said(void **state)
 {
@@ -630,6 +650,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wire_brings_every_message_back),
+		cmocka_unit_test(
+		    test_wire_refuses_a_rule_that_acts_in_a_dry_run_file),
 		cmocka_unit_test(test_wire_keeps_what_was_said),
 		cmocka_unit_test(test_wire_keeps_items_and_their_context),
 		cmocka_unit_test(test_wire_refuses_every_truncation),
