@@ -22,6 +22,7 @@
 #define PK_POLICY_NAME_SIZE	(PK_POLICY_NAME_MAX + 1)
 #define PK_FOLDER_MAX		64	/* octets of a folder's name */
 #define PK_FOLDER_SIZE		(PK_FOLDER_MAX + 1)
+#define PK_PATTERN_MAX		255	/* octets of a pattern of users */
 #define PK_POLICY_HASH_LEN	32	/* SHA-256 of the policy's files */
 
 /* ---- one rule, one user -------------------------------------------------- */
@@ -109,7 +110,7 @@ int64_t pk_expire_days(const struct pk_user_policy *up, int64_t now);
 
 /*
  * Patterns as written: globs on the canonical name (fnmatch(3), but a backslash
- * is an octet like others), or "@group".
+ * is an octet like others), or "@group"; PK_PATTERN_MAX octets at most.
  */
 struct pk_patterns {
 	char **text;		/* NULL and 0: everybody */

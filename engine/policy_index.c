@@ -50,10 +50,11 @@ suffix_of(const char *glob)
 
 /* ---- building ------------------------------------------------------------ */
 
+_Static_assert(PK_PATTERN_MAX <= UINT16_MAX, "pk_glob counts all octets");
+
 static bool
 add_glob(struct pk_matcher *m, const char *text, uint32_t block)
 {
-	size_t len = strlen(text), prefix, suffix;
 	struct pk_glob *glob;
 
 	/* Room is doubled whenever the number reaches a power of two. */
@@ -64,15 +65,12 @@ add_glob(struct pk_matcher *m, const char *text, uint32_t block)
 			return false;
 		m->glob = glob;
 	}
-	prefix = strcspn(text, PK_PATTERN_SPECIAL);
-	suffix = suffix_of(text);
 	glob = &m->glob[m->globs++];
 	glob->text = text;
 	glob->block = block;
-	/* Lengths too large to be kept are not needed either. */
-	glob->prefix = len < UINT16_MAX ? (uint16_t)prefix : 0;
-	glob->suffix = len < UINT16_MAX ? (uint16_t)suffix : 0;
-	glob->tail = text + len - glob->suffix;
+	glob->prefix = (uint16_t)strcspn(text, PK_PATTERN_SPECIAL);
+	glob->suffix = (uint16_t)suffix_of(text);
+	glob->tail = text + strlen(text) - glob->suffix;
 	return true;
 }
 

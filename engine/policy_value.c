@@ -314,14 +314,12 @@ pk_take_folder(const char *text, const struct pk_key *key, void *to)
 	return true;
 }
 
-#define PATTERN_MAX 255
-
 const char *
 pk_pattern_refusal(const char *pattern)
 {
 	const char *p;
 
-	if (pattern[0] == '\0' || strlen(pattern) > PATTERN_MAX)
+	if (pattern[0] == '\0' || strlen(pattern) > PK_PATTERN_MAX)
 		return "expected 1 to 255 octets";
 	for (p = pattern; *p != '\0'; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
