@@ -233,9 +233,12 @@ enum pk_err pk_groups_add_group(struct pk_groups *g, const char *group)
 enum pk_err pk_groups_add(struct pk_groups *g, const char *group,
     const char *user) PK_WARN_UNUSED;
 
-/* What from says of the members of group, too. */
+/*
+ * What from says of the members of these groups, too; of those that it does not
+ * know it says nothing.  On error g may have some of them.
+ */
 enum pk_err pk_groups_copy(struct pk_groups *g, const struct pk_groups *from,
-    const char *group) PK_WARN_UNUSED;
+    const char *const *group, size_t count) PK_WARN_UNUSED;
 
 /* Do they say the same?  (Order of additions does not matter.) */
 bool pk_groups_equal(const struct pk_groups *a, const struct pk_groups *b);

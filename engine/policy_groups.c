@@ -110,25 +110,43 @@ pk_groups_add(struct pk_groups *g, const char *group, const char *user)
 	return PK_OK;
 }
 
+/* wanted: by from's numbers. */
+static bool
+add_wanted(struct pk_groups *g, const struct pk_groups *from,
+    const struct pk_entry *user, const bool *wanted)
+{
+	uint32_t i, n;
+
+	for (i = 0; i < user->posts.count; i++) {
+		n = user->posts.at[i];
+		if (wanted[n] && pk_groups_add(g, from->group[n].name,
+		    user->key) != PK_OK)
+			return false;
+	}
+	return true;
+}
+
 enum pk_err
 pk_groups_copy(struct pk_groups *g, const struct pk_groups *from,
-    const char *group)
+    const char *const *group, size_t count)
 {
+	bool *wanted = calloc((size_t)from->count + 1, sizeof(*wanted));
+	bool ok = wanted != NULL;
 	uint32_t n;
 	size_t i;
 
-	if (!find_group(from, group, &n))
-		return PK_OK;
-	if (pk_groups_add_group(g, group) != PK_OK)
-		return PK_ERR_NOMEM;
-	for (i = 0; i < from->users.slots; i++) {
-		const struct pk_entry *e = &from->users.slot[i];
-
-		if (e->key != NULL && has_number(&e->posts, n) &&
-		    pk_groups_add(g, group, e->key) != PK_OK)
-			return PK_ERR_NOMEM;
+	for (i = 0; ok && i < count; i++) {
+		if (find_group(from, group[i], &n)) {
+			wanted[n] = true;
+			ok = pk_groups_add_group(g, group[i]) == PK_OK;
+		}
 	}
-	return PK_OK;
+	/* Once for all groups: there are many users. */
+	for (i = 0; ok && i < from->users.slots; i++)
+		if (from->users.slot[i].key != NULL)
+			ok = add_wanted(g, from, &from->users.slot[i], wanted);
+	free(wanted);
+	return ok ? PK_OK : PK_ERR_NOMEM;
 }
 
 const struct pk_posts *

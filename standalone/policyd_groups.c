@@ -170,10 +170,16 @@ static bool
 keep_members(struct pk_groups *g)
 {
 	const struct pk_groups *old = pk_policyd.groups;
-	size_t i;
+	size_t i, count = 0, n = pk_policy_group_count(pk_policyd.policy);
+	const char **kept;
+	bool ok;
 
-	for (i = 0; old != NULL &&
-	    i < pk_policy_group_count(pk_policyd.policy); i++) {
+	if (old == NULL)
+		return true;
+	kept = calloc(n + 1, sizeof(*kept));
+	if (kept == NULL)
+		return false;
+	for (i = 0; i < n; i++) {
 		const char *name = pk_policy_group(pk_policyd.policy, i);
 
 		if (pk_groups_members(g, name) > 0 ||
@@ -181,10 +187,11 @@ keep_members(struct pk_groups *g)
 			continue;
 		pk_log(PK_LOG_WARNING, "policy: the group \"%s\" is empty "
 		    "now: the members that it had stay in force", name);
-		if (pk_groups_copy(g, old, name) != PK_OK)
-			return false;
+		kept[count++] = name;
 	}
-	return true;
+	ok = count == 0 || pk_groups_copy(g, old, kept, count) == PK_OK;
+	free(kept);
+	return ok;
 }
 
 static struct pk_groups *

@@ -104,6 +104,50 @@ test_policy_groups_count_members_once(void **state)
 	pk_groups_free(&g);
 }
 
+static const char *const copied[] = { "b", "unknown", "empty", "a", "b" };
+#define COPIED (sizeof(copied) / sizeof(copied[0]))
+
+static void
+test_policy_groups_copy_those_that_are_named(void **state)
+{
+	struct pk_groups *from = policy_groups("other:x a:x a:y b:y b:z empty:");
+	struct pk_groups *g = policy_groups("c:z b:w a:");
+	struct pk_groups *want = policy_groups("a:x a:y b:w b:y b:z c:z empty:");
+
+	(void)state;
+	assert_int_equal(pk_groups_copy(g, from, copied, 0), PK_OK);
+	assert_int_equal(pk_groups_members(g, "b"), 1);
+	assert_int_equal(pk_groups_copy(g, from, copied, COPIED), PK_OK);
+	assert_true(pk_groups_equal(g, want));
+	assert_false(pk_groups_knows(g, "unknown"));
+	pk_groups_free(&want);
+	pk_groups_free(&from);
+	pk_groups_free(&g);
+}
+
+static void
+test_policy_groups_copy_says_when_there_is_no_memory(void **state)
+{
+	struct pk_groups *from = policy_groups("a:x a:y b:y b:z");
+	enum pk_err err = PK_ERR_NOMEM;
+	struct pk_groups *g;
+	long n;
+
+	(void)state;
+	for (n = 0; err == PK_ERR_NOMEM; n++) {
+		g = policy_groups("");
+		alloc_arm(n);
+		err = pk_groups_copy(g, from, copied, COPIED);
+		alloc_arm(-1);
+		if (err == PK_OK)
+			assert_true(pk_groups_equal(g, from));
+		pk_groups_free(&g);
+	}
+	assert_int_equal(err, PK_OK);
+	assert_true(n > 5);
+	pk_groups_free(&from);
+}
+
 static void
 test_policy_groups_are_equal_in_any_order(void **state)
 {
@@ -445,6 +489,9 @@ main(void)
 		cmocka_unit_test(
 		    test_policy_groups_survive_every_failed_allocation),
 		cmocka_unit_test(test_policy_groups_grow),
+		cmocka_unit_test(test_policy_groups_copy_those_that_are_named),
+		cmocka_unit_test(
+		    test_policy_groups_copy_says_when_there_is_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
