@@ -52,34 +52,21 @@ print_member(FILE *f, const char *name)
 		fprintf(f, "u%s\n", user);
 }
 
-/* Those whose first group it is are no members by the group's own list. */
-static void
-print_primary(FILE *f, gid_t gid)
-{
-	struct passwd *pw;
+/* A group that there is. */
+struct resolved {
+	gid_t gid;
+	const char *name;
+};
 
-	setpwent();
-	for (;;) {
-		errno = 0;
-		pw = getpwent();
-		if (pw == NULL)
-			break;
-		if (pw->pw_gid == gid)
-			print_member(f, pw->pw_name);
-	}
-	/* The end of all users may be ENOENT: getpwent(3). */
-	if (errno != 0 && errno != ENOENT)
-		_exit(1);
-	endpwent();
-}
-
-/* "gNAME" or "?NAME" (there is none), and a line for each member. */
-static void
-print_group(FILE *f, const char *name)
+/*
+ * "gNAME" or "?NAME" (there is none, which is false), and a line for each
+ * member.
+ */
+static bool
+print_group(FILE *f, const char *name, struct resolved *group_r)
 {
 	struct group *gr;
 	char **member;
-	gid_t gid;
 
 	/*
 	 * getgrnam(3) lists errors that may mean that there is no such group.
@@ -92,23 +79,76 @@ print_group(FILE *f, const char *name)
 		_exit(1);
 	fprintf(f, "%c%s\n", gr != NULL ? 'g' : '?', name);
 	if (gr == NULL)
-		return;
-	gid = gr->gr_gid;
+		return false;
 	for (member = gr->gr_mem; *member != NULL; member++)
 		print_member(f, *member);
-	print_primary(f, gid);
+	group_r->gid = gr->gr_gid;
+	group_r->name = name;
+	return true;
+}
+
+static int
+compare_gids(const void *a, const void *b)
+{
+	gid_t x = ((const struct resolved *)a)->gid;
+	gid_t y = ((const struct resolved *)b)->gid;
+
+	return (x > y) - (x < y);
+}
+
+/* A group may have several names: those with that gid stand together. */
+static void
+print_primary(FILE *f, const struct resolved *all, size_t count,
+    const struct passwd *pw)
+{
+	struct resolved key = { pw->pw_gid, NULL };
+	const struct resolved *g = bsearch(&key, all, count, sizeof(*all),
+	    compare_gids);
+
+	if (g == NULL)
+		return;
+	while (g > all && g[-1].gid == pw->pw_gid)
+		g--;
+	for (; g < all + count && g->gid == pw->pw_gid; g++) {
+		fprintf(f, "g%s\n", g->name);
+		print_member(f, pw->pw_name);
+	}
+}
+
+/*
+ * Those whose first group it is are no members by a group's own list.  All
+ * users are read once, however many groups there are.
+ */
+static void
+print_primaries(FILE *f, struct resolved *all, size_t count)
+{
+	struct passwd *pw;
+
+	qsort(all, count, sizeof(*all), compare_gids);
+	setpwent();
+	while (errno = 0, (pw = getpwent()) != NULL)
+		print_primary(f, all, count, pw);
+	/* The end of all users may be ENOENT: getpwent(3). */
+	if (errno != 0 && errno != ENOENT)
+		_exit(1);
+	endpwent();
 }
 
 static _Noreturn void
 resolve(int fd)
 {
+	size_t i, count = 0, n = pk_policy_group_count(pk_policyd.policy);
+	struct resolved *all = calloc(n, sizeof(*all));
 	FILE *f = fdopen(fd, "w");
-	size_t i;
 
-	if (f == NULL)
+	if (f == NULL || all == NULL)
 		_exit(1);
-	for (i = 0; i < pk_policy_group_count(pk_policyd.policy); i++)
-		print_group(f, pk_policy_group(pk_policyd.policy, i));
+	for (i = 0; i < n; i++)
+		if (print_group(f, pk_policy_group(pk_policyd.policy, i),
+		    &all[count]))
+			count++;
+	if (count > 0)
+		print_primaries(f, all, count);
 	fputs("!\n", f);		/* it is whole */
 	_exit(fflush(f) == 0 ? 0 : 1);
 }

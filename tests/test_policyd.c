@@ -43,12 +43,19 @@ static struct {
 	bool fake_groups;
 	bool groups_fail;
 	char members[2][2][32];	/* of the groups "one" and "two" */
+	gid_t gid[2];		/* of these; then all users are u1, u2 and u3, */
+				/* whose first groups are 1, 2 and 3 */
+	unsigned passes;	/* over all users */
 } *shared;
 
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 struct group *__real_getgrnam(const char *name);
 struct group *__wrap_getgrnam(const char *name);
+struct passwd *__real_getpwent(void);
+struct passwd *__wrap_getpwent(void);
+void __real_setpwent(void);
+void __wrap_setpwent(void);
 
 int
 __wrap_fdatasync(int fd)
@@ -78,9 +85,35 @@ __wrap_getgrnam(const char *name)
 			members[n++] = shared->members[which][i];
 	members[n] = NULL;
 	gr.gr_name = (char *)(uintptr_t)name;
-	gr.gr_gid = (gid_t)-2;
+	gr.gr_gid = shared->gid[which] != 0 ? shared->gid[which] : (gid_t)-2;
 	gr.gr_mem = members;
 	return &gr;
+}
+
+static gid_t last_user;
+
+void
+__wrap_setpwent(void)
+{
+	shared->passes++;
+	last_user = 0;
+	__real_setpwent();
+}
+
+struct passwd *
+__wrap_getpwent(void)
+{
+	static struct passwd pw;
+	static char name[8];
+
+	if (shared->gid[0] == 0)
+		return __real_getpwent();
+	if (last_user == 3)
+		return NULL;
+	pw.pw_gid = ++last_user;
+	(void)snprintf(name, sizeof(name), "u%u", (unsigned)last_user);
+	pw.pw_name = name;
+	return &pw;
 }
 
 /* ---- starting and stopping it ------------------------------------------- */
@@ -1361,6 +1394,40 @@ test_policyd_resolves_groups(void **state)
 }
 
 static void
+test_policyd_resolves_first_groups_in_one_pass(void **state)
+{
+	(void)state;
+	shared->fake_groups = true;
+	shared->gid[0] = 3;
+	shared->gid[1] = 1;
+	start(BY_GROUP);
+	root = peer(0, "", true);
+	WAIT_UNTIL(user_is(root, "u1", "").result == PK_WIRE_OK);
+	assert_true(is_in("u1", "two") && is_in("u3", "one"));
+	assert_false(user_is(root, "u2", "").policy.has_rule);
+	assert_int_equal(shared->passes, 1);
+	close(root);
+}
+
+/* One group with two names. */
+static void
+test_policyd_resolves_groups_of_the_same_gid(void **state)
+{
+	(void)state;
+	shared->fake_groups = true;
+	shared->gid[0] = shared->gid[1] = 2;
+	start("retention \"one\" { users = { \"@one\" } }\n"
+	    "hold \"two\" { users = { \"@two\" } }\n");
+	root = peer(0, "", true);
+	WAIT_UNTIL(user_is(root, "u1", "").result == PK_WIRE_OK);
+	assert_true(is_in("u2", "one"));
+	assert_int_equal(user_is(root, "u2", "").policy.holds, 1);
+	assert_false(user_is(root, "u1", "").policy.has_rule);
+	assert_int_equal(user_is(root, "u1", "").policy.holds, 0);
+	close(root);
+}
+
+static void
 test_policyd_follows_its_groups(void **state)
 {
 	uint64_t serial;
@@ -1637,6 +1704,8 @@ main(void)
 		    test_policyd_brakes_everything_after_a_bad_state),
 		TEST_RUNNING(test_policyd_sends_its_table_again),
 		TEST(test_policyd_resolves_groups),
+		TEST(test_policyd_resolves_first_groups_in_one_pass),
+		TEST(test_policyd_resolves_groups_of_the_same_gid),
 		TEST(test_policyd_follows_its_groups),
 		TEST(test_policyd_follows_the_spelling_of_names),
 		TEST(test_policyd_lets_nobody_in_before_the_groups_are_known),
