@@ -343,8 +343,11 @@ start_child(void)
 		pk_policyd_ready();
 		return;
 	}
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0)
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) {
+		pk_log(PK_LOG_ERR, "policy: groups cannot be resolved: %s",
+		    strerror(errno));
 		return;
+	}
 	groups.child = pk_role_fork();
 	if (groups.child == 0) {
 		/* Not the log either: its lock is policyd's. */

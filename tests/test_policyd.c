@@ -40,6 +40,7 @@
 static struct {
 	int syncs;		/* calls of fdatasync(2) */
 	bool sync_fails;
+	bool pipes_fail;
 	bool fake_groups;
 	bool groups_fail;
 	char members[2][2][32];	/* of the groups "one" and "two" */
@@ -50,6 +51,8 @@ static struct {
 
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
+int __real_pipe2(int fds[2], int flags);
+int __wrap_pipe2(int fds[2], int flags);
 struct group *__real_getgrnam(const char *name);
 struct group *__wrap_getgrnam(const char *name);
 struct passwd *__real_getpwent(void);
@@ -66,6 +69,13 @@ __wrap_fdatasync(int fd)
 		return -1;
 	}
 	return __real_fdatasync(fd);
+}
+
+int
+__wrap_pipe2(int fds[2], int flags)
+{
+	errno = EMFILE;
+	return shared->pipes_fail ? -1 : __real_pipe2(fds, flags);
 }
 
 struct group *
@@ -1489,6 +1499,23 @@ test_policyd_follows_the_spelling_of_names(void **state)
 }
 
 static void
+test_policyd_says_when_it_cannot_ask_for_groups(void **state)
+{
+	(void)state;
+	shared->fake_groups = shared->pipes_fail = true;
+	TEXT(shared->members[0][0], "anna");
+	settings.group_refresh = 1;
+	start(BY_GROUP);
+	root = peer(0, "", true);
+	WAIT_UNTIL(logged("groups cannot be resolved: Too many open files") >
+	    0);
+	assert_int_equal(user_is(root, "anna", "").result, PK_WIRE_NOT_YET);
+	shared->pipes_fail = false;
+	WAIT_UNTIL(is_in("anna", "one"));
+	close(root);
+}
+
+static void
 test_policyd_lets_nobody_in_before_the_groups_are_known(void **state)
 {
 	(void)state;
@@ -1708,6 +1735,7 @@ main(void)
 		TEST(test_policyd_resolves_groups_of_the_same_gid),
 		TEST(test_policyd_follows_its_groups),
 		TEST(test_policyd_follows_the_spelling_of_names),
+		TEST(test_policyd_says_when_it_cannot_ask_for_groups),
 		TEST(test_policyd_lets_nobody_in_before_the_groups_are_known),
 		TEST(test_policyd_does_without_an_audit_log),
 		TEST(test_policyd_does_not_start_wrongly),
