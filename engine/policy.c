@@ -69,6 +69,17 @@ pk_policy_find_rule(const struct pk_policy *p, const char *name)
 	return e != NULL ? &p->retention[e->posts.at[0]] : NULL;
 }
 
+const struct pk_hold *
+pk_policy_find_hold(const struct pk_policy *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < p->holds; i++)
+		if (strcmp(p->hold[i].name, name) == 0)
+			return &p->hold[i];
+	return NULL;
+}
+
 /* ---- networks ------------------------------------------------------------ */
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };

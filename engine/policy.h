@@ -313,6 +313,10 @@ bool pk_network_has(const struct pk_network *n, const uint8_t address[16]);
 struct pk_retention *pk_policy_find_rule(const struct pk_policy *p,
     const char *name);
 
+/* The hold of that name, or NULL. */
+const struct pk_hold *pk_policy_find_hold(const struct pk_policy *p,
+    const char *name);
+
 /* Their words in the file: "required", "tls", "first-seen" and the like. */
 const char *pk_audit_name(enum pk_audit audit);
 const char *pk_allow_name(enum pk_allow allow);

@@ -96,17 +96,6 @@ make_text(const struct args *args)
 	return NULL;
 }
 
-static const struct pk_hold *
-find_hold(const struct pk_policy *p, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < p->holds; i++)
-		if (strcmp(p->hold[i].name, name) == 0)
-			return &p->hold[i];
-	return NULL;
-}
-
 /* Have policyd read what is in the files now. */
 static bool
 reload(const struct pk_tool *t, const char *why)
@@ -124,7 +113,7 @@ reload(const struct pk_tool *t, const char *why)
 static bool
 is_as_asked(const struct pk_policy *p, const struct args *args)
 {
-	const struct pk_hold *hold = find_hold(p, args->name);
+	const struct pk_hold *hold = pk_policy_find_hold(p, args->name);
 	size_t i;
 
 	if (hold == NULL || hold->users.count != args->count)
@@ -154,7 +143,7 @@ add_file(const struct pk_hold_file *h, const struct args *args)
 	else if (!is_as_asked(p, args))
 		fprintf(stderr, "popkeep: hold %s: not added: a policy file "
 		    "would not say what was asked for\n", args->name);
-	else if (find_hold(p, args->name)->until <= time(NULL))
+	else if (pk_policy_find_hold(p, args->name)->until <= time(NULL))
 		fprintf(stderr, "popkeep: hold %s: not added: --until %s: this "
 		    "day has passed: nothing would be held\n", args->name,
 		    args->until);
@@ -286,7 +275,7 @@ run_release(struct pk_tool *t, const struct args *args)
 	if (!pk_hold_file_open(&h, t->settings->policy, args->name))
 		return PK_EXIT_FAILED;
 	p = pk_hold_file_try(&h, PK_HOLD_FILE_AS_IS, NULL);
-	hold = p != NULL ? find_hold(p, args->name) : NULL;
+	hold = p != NULL ? pk_policy_find_hold(p, args->name) : NULL;
 	if (p == NULL)
 		fprintf(stderr, "popkeep: hold %s: the policy must be fine "
 		    "before: nothing was changed\n", args->name);

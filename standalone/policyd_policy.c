@@ -124,17 +124,6 @@ save_accepted(void)
 	pk_policyd.accepted = next;
 }
 
-static const struct pk_hold *
-find_hold(const struct pk_policy *p, const char *name)
-{
-	size_t i;
-
-	for (i = 0; p != NULL && i < p->holds; i++)
-		if (strcmp(p->hold[i].name, name) == 0)
-			return &p->hold[i];
-	return NULL;
-}
-
 static bool
 same_patterns(const struct pk_patterns *a, const struct pk_patterns *b)
 {
@@ -169,14 +158,15 @@ record_holds(const struct pk_policy *old, const char *who)
 
 	for (i = 0; i < p->holds; i++) {
 		const struct pk_hold *h = &p->hold[i];
-		const struct pk_hold *was = find_hold(old, h->name);
+		const struct pk_hold *was = old == NULL ? NULL :
+		    pk_policy_find_hold(old, h->name);
 
 		if (was == NULL || was->until != h->until ||
 		    !same_patterns(&was->users, &h->users))
 			record_hold(PK_AUDIT_HOLD, h, who);
 	}
 	for (i = 0; old != NULL && i < old->holds; i++)
-		if (find_hold(p, old->hold[i].name) == NULL)
+		if (pk_policy_find_hold(p, old->hold[i].name) == NULL)
 			record_hold(PK_AUDIT_RELEASE, &old->hold[i], who);
 }
 

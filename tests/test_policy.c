@@ -116,6 +116,20 @@ test_policy_without_login_delay_does_not_vary(void **state)
 }
 
 static void
+test_policy_finds_holds_by_name(void **state)
+{
+	struct pk_policy *p = policy_new();
+
+	(void)state;
+	assert_null(pk_policy_find_hold(p, "a"));
+	policy_add_hold(p, "a", "anna", PK_NEVER);
+	policy_add_hold(p, "b", "bob", PK_NEVER);
+	assert_ptr_equal(pk_policy_find_hold(p, "b"), &p->hold[1]);
+	assert_null(pk_policy_find_hold(p, "c"));
+	pk_policy_free(&p);
+}
+
+static void
 test_policy_takes_the_rule_that_is_named(void **state)
 {
 	struct pk_policy *p = policy_new();
@@ -510,6 +524,7 @@ main(void)
 		cmocka_unit_test(
 		    test_policy_copies_everything_of_the_rule_but_the_brake),
 		cmocka_unit_test(test_policy_without_login_delay_does_not_vary),
+		cmocka_unit_test(test_policy_finds_holds_by_name),
 		cmocka_unit_test(test_policy_takes_the_rule_that_is_named),
 		cmocka_unit_test(test_policy_counts_holds_until_they_are_over),
 		cmocka_unit_test(
