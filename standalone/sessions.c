@@ -99,8 +99,8 @@ session_end(struct session **sp, const struct pk_msg_closed *m)
 
 	pk_log(worse ? PK_LOG_WARNING : PK_LOG_INFO, "session: user=%s "
 	    "rhost=%s messages=%u retr=%u top=%u dele=%u octets=%" PRIu64
-	    " left=%u end=%s session=%s", s->user, s->rhost, m->messages, m->retr, m->top,
-	    m->dele, m->octets, m->left, end_names[m->end],
+	    " left=%u end=%s session=%s", s->user, s->rhost, m->messages,
+	    m->retr, m->top, m->dele, m->octets, m->left, end_names[m->end],
 	    s->session_id);
 	*sp = s->next;
 	book.count--;
