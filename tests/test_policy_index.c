@@ -110,9 +110,10 @@ static const char *const copied[] = { "b", "unknown", "empty", "a", "b" };
 static void
 test_policy_groups_copy_those_that_are_named(void **state)
 {
-	struct pk_groups *from = policy_groups("other:x a:x a:y b:y b:z empty:");
+	struct pk_groups *from = policy_groups("o:x a:x a:y b:y b:z empty:");
 	struct pk_groups *g = policy_groups("c:z b:w a:");
-	struct pk_groups *want = policy_groups("a:x a:y b:w b:y b:z c:z empty:");
+	struct pk_groups *want = policy_groups("a:x a:y b:w b:y b:z c:z "
+	    "empty:");
 
 	(void)state;
 	assert_int_equal(pk_groups_copy(g, from, copied, 0), PK_OK);

@@ -44,7 +44,7 @@ static struct {
 	bool fake_groups;
 	bool groups_fail;
 	char members[2][2][32];	/* of the groups "one" and "two" */
-	gid_t gid[2];		/* of these; then all users are u1, u2 and u3, */
+	gid_t gid[2];		/* of these; then there are u1, u2 and u3, */
 				/* whose first groups are 1, 2 and 3 */
 	unsigned passes;	/* over all users */
 } *shared;
