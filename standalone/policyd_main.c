@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "standalone/log.h"
+#include "standalone/options.h"
 #include "standalone/policy_load.h"
 #include "standalone/policyd.h"
 #include "standalone/sandbox.h"
@@ -145,21 +146,12 @@ main(int argc, char **argv)
 		case 't':
 			test = true;
 			break;
-		case 'V':
-			printf("popkeep-policyd %s\n", PACKAGE_VERSION);
-			return 0;
-		case 'h':
-			usage(stdout);
-			return 0;
 		default:
-			usage(stderr);
-			return 2;
+			return pk_options_other(opt, "popkeep-policyd", usage);
 		}
 	}
-	if (optind != argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (optind != argc)
+		return pk_options_other('?', "popkeep-policyd", usage);
 	if (!ok)
 		return 2;
 	if (test)

@@ -16,6 +16,7 @@
 #include "standalone/check.h"
 #include "standalone/check_policy.h"
 #include "standalone/log.h"
+#include "standalone/options.h"
 #include "standalone/parent.h"
 #include "standalone/role.h"
 #include "standalone/sandbox.h"
@@ -106,21 +107,12 @@ main(int argc, char **argv)
 		case 't':
 			test = true;
 			break;
-		case 'V':
-			printf("popkeepd %s\n", PACKAGE_VERSION);
-			return 0;
-		case 'h':
-			usage(stdout);
-			return 0;
 		default:
-			usage(stderr);
-			return 2;
+			return pk_options_other(opt, "popkeepd", usage);
 		}
 	}
-	if (optind != argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (optind != argc)
+		return pk_options_other('?', "popkeepd", usage);
 	if (file == NULL)
 		file = strdup(PK_SETTINGS_FILE);
 	if (file != NULL && test) {
