@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -290,7 +291,50 @@ box_teardown(void **state)
 	(void)state;
 	memset(&calls, 0, sizeof(calls));
 	(void)close(boxfd);
+	(void)umount2(box, MNT_DETACH);
 	return nftw(box, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+open_again(void)
+{
+	(void)close(boxfd);
+	boxfd = open(box, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(boxfd >= 0);
+}
+
+bool
+box_mount(const char *options)
+{
+	if (mount("none", box, "tmpfs", 0, options) != 0) {
+		print_message("no tmpfs: %s\n", strerror(errno));
+		return false;
+	}
+	open_again();
+	assert_int_equal(__real_mkdirat(boxfd, "new", 0700), 0);
+	assert_int_equal(__real_mkdirat(boxfd, "cur", 0700), 0);
+	return true;
+}
+
+void
+box_unmount(void)
+{
+	(void)close(boxfd);
+	boxfd = -1;
+	assert_int_equal(umount(box), 0);
+	open_again();
+}
+
+void
+box_fill_disk(void)
+{
+	static const char zeros[4096];
+	int fd = __real_openat(boxfd, "filler", O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	while (__real_write(fd, zeros, sizeof(zeros)) > 0)
+		continue;
+	(void)close(fd);
 }
 
 void

@@ -31,6 +31,16 @@ void box_rename(const char *from, const char *to);
 void box_remove(const char *name);
 bool box_has(const char *name);
 
+/*
+ * The Maildir, empty again, on a file system in memory; false: that may not be.
+ * box_unmount(): not any more, and nothing of it is open.
+ */
+bool box_mount(const char *options);
+void box_unmount(void);
+
+/* Fill the file system to the last octet: the file "filler". */
+void box_fill_disk(void);
+
 /* Make new and cur look as if they had been left alone for an hour. */
 void box_settle(void);
 

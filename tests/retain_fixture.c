@@ -30,24 +30,12 @@ retain_setup(void **state)
 	return 0;
 }
 
-bool
-mount_box(const char *size)
-{
-	if (mount("none", box, "tmpfs", 0, size) != 0)
-		return false;
-	(void)close(boxfd);
-	boxfd = open(box, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(mkdirat(boxfd, "new", 0700), 0);
-	assert_int_equal(mkdirat(boxfd, "cur", 0700), 0);
-	return true;
-}
-
 int
 memory_setup(void **state)
 {
 	if (retain_setup(state) != 0)
 		return -1;
-	(void)mount_box("size=16m,mode=700");
+	(void)box_mount("size=16m,mode=700");
 	return 0;
 }
 
@@ -59,7 +47,6 @@ retain_teardown(void **state)
 	(void)snprintf(cur, sizeof(cur), "%s/cur", retained);
 	(void)umount2(cur, MNT_DETACH);
 	(void)umount2(retained, MNT_DETACH);
-	(void)umount2(box, MNT_DETACH);
 	return box_teardown(state);
 }
 
@@ -242,16 +229,4 @@ assert_crashes(const char *what, pid_t pid)
 	expect(what, WIFEXITED(status) && (WEXITSTATUS(status) == CRASHED ||
 	    WEXITSTATUS(status) == 0));
 	crashes += WEXITSTATUS(status) == CRASHED;
-}
-
-void
-fill_disk(void)
-{
-	static const char zeros[4096];
-	int fd = openat(boxfd, "filler", O_WRONLY | O_CREAT, 0600);
-
-	assert_true(fd >= 0);
-	while (write(fd, zeros, sizeof(zeros)) > 0)
-		continue;
-	(void)close(fd);
 }

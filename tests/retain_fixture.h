@@ -25,12 +25,6 @@ int retain_setup(void **state);
 int memory_setup(void **state);
 int retain_teardown(void **state);
 
-/* The Maildir on a file system in memory; false: that may not be. */
-bool mount_box(const char *options);
-
-/* Fill the file system to the last octet. */
-void fill_disk(void);
-
 /* Make a Maildir below the Maildir; open that of the Retained place. */
 void make_retained(const char *name);
 struct pk_maildrop *open_retained(void);

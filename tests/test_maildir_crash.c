@@ -344,7 +344,7 @@ full_disk_session(void)
 
 	set_scene(NO_RIVALS);
 	box_visit();
-	fill_disk();
+	box_fill_disk();
 	md = box_open();
 	/* A copy has no room, and fails cleanly. */
 	calls.rename_errno = EXDEV;
@@ -366,11 +366,8 @@ static void
 test_retain_works_on_a_full_disk(void **state)
 {
 	(void)state;
-	if (!mount_box("size=64k,mode=700")) {
-		print_message("skipped: mounting a tmpfs: %s\n",
-		    strerror(errno));
+	if (!box_mount("size=64k,mode=700"))
 		skip();
-	}
 	full_disk_session();
 }
 

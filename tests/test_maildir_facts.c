@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -457,53 +456,23 @@ test_facts_believe_no_login_that_cannot_be(void **state)
 	pk_maildir_close(&md);
 }
 
-/* Fill the file system to the last octet. */
-static void
-fill_disk(void)
-{
-	static const char zeros[4096];
-	int fd = openat(boxfd, "filler", O_WRONLY | O_CREAT, 0600);
-
-	assert_true(fd >= 0);
-	while (write(fd, zeros, sizeof(zeros)) > 0)
-		continue;
-	(void)close(fd);
-}
-
 static void
 test_facts_note_a_login_on_a_full_disk(void **state)
 {
 	int64_t when = time(NULL) - 100;
 	struct pk_maildrop *md;
-	int topfd = boxfd;
 
 	(void)state;
-	if (mount("none", box, "tmpfs", 0, "size=64k,mode=700") != 0) {
-		print_message("skipped: mounting a tmpfs: %s\n",
-		    strerror(errno));
+	if (!box_mount("size=64k,mode=700"))
 		skip();
-	}
-	boxfd = open(box, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(mkdirat(boxfd, "new", 0700), 0);
-	assert_int_equal(mkdirat(boxfd, "cur", 0700), 0);
 	box_visit();
-	fill_disk();
+	box_fill_disk();
 	md = box_open();
 	pk_maildir_logged_in(md, when);
 	reopen(&md);
 	assert_int_equal(pk_maildir_last_login(md), when);
 	pk_maildir_close(&md);
-	(void)close(boxfd);
-	boxfd = topfd;
-	assert_int_equal(umount(box), 0);
-}
-
-/* A failed test leaves the tmpfs: it goes first. */
-static int
-full_disk_teardown(void **state)
-{
-	(void)umount2(box, MNT_DETACH);
-	return box_teardown(state);
+	box_unmount();
 }
 
 #define BOX_TEST(test) \
@@ -528,9 +497,7 @@ main(void)
 		BOX_TEST(test_facts_note_a_login_in_place),
 		BOX_TEST(test_facts_note_a_login_with_the_next_writing),
 		BOX_TEST(test_facts_believe_no_login_that_cannot_be),
-		cmocka_unit_test_setup_teardown(
-		    test_facts_note_a_login_on_a_full_disk, box_setup,
-		    full_disk_teardown),
+		BOX_TEST(test_facts_note_a_login_on_a_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -424,19 +423,6 @@ test_update_works_on_a_read_only_directory(void **state)
 	assert_true(box_has("cur/1.a:2,"));
 }
 
-/* Fill the file system to the last octet. */
-static void
-fill_disk(void)
-{
-	static const char zeros[4096];
-	int fd = openat(boxfd, "filler", O_WRONLY | O_CREAT, 0600);
-
-	assert_true(fd >= 0);
-	while (write(fd, zeros, sizeof(zeros)) > 0)
-		continue;
-	(void)close(fd);
-}
-
 static void
 full_disk_session(void)
 {
@@ -447,7 +433,7 @@ full_disk_session(void)
 	box_put("cur/2.b:2,", "b\n");
 	box_visit();
 	box_put("new/3.c", "");
-	fill_disk();
+	box_fill_disk();
 	md = box_open();
 	assert_int_equal(md->ops->count(md), 3);
 	assert_string_equal(text_of(md, 2, &err), "b\n");
@@ -470,31 +456,11 @@ full_disk_session(void)
 static void
 test_update_works_on_a_full_disk(void **state)
 {
-	char top[64];
-	int topfd = boxfd;
-
 	(void)state;
-	if (mount("none", box, "tmpfs", 0, "size=64k,mode=700") != 0) {
-		print_message("skipped: mounting a tmpfs: %s\n",
-		    strerror(errno));
+	if (!box_mount("size=64k,mode=700"))
 		skip();
-	}
-	strcpy(top, box);
-	boxfd = open(box, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(mkdirat(boxfd, "new", 0700), 0);
-	assert_int_equal(mkdirat(boxfd, "cur", 0700), 0);
 	full_disk_session();
-	(void)close(boxfd);
-	boxfd = topfd;
-	assert_int_equal(umount(top), 0);
-}
-
-/* A failed test leaves the tmpfs: it goes first. */
-static int
-full_disk_teardown(void **state)
-{
-	(void)umount2(box, MNT_DETACH);
-	return box_teardown(state);
+	box_unmount();
 }
 
 #define BOX_TEST(test) \
@@ -522,9 +488,7 @@ main(void)
 		BOX_TEST(test_update_removes_no_other_file_of_that_name),
 		BOX_TEST(test_update_fails_when_the_directory_is_gone),
 		BOX_TEST(test_update_works_on_a_read_only_directory),
-		cmocka_unit_test_setup_teardown(
-		    test_update_works_on_a_full_disk, box_setup,
-		    full_disk_teardown),
+		BOX_TEST(test_update_works_on_a_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
