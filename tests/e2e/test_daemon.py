@@ -3,6 +3,7 @@ delays, its log, and which process may do what.
 
 SPDX-License-Identifier: ISC
 """
+import contextlib
 import os
 import pwd
 import re
@@ -14,7 +15,8 @@ import time
 
 import fixtures
 from lib import (BUILD, ROOT, SANITIZED, SERVE, Client, Elsewhere, Server,
-                 check, each, family, needs_root, run, same, test, until)
+                 check, each, family, needs_root, private_dir, processes, run,
+                 same, test, until)
 
 
 def daemon():
@@ -656,19 +658,40 @@ def pam_missing():
                   "no service: %r" % reply)
 
 
-@test
-def pam_hangs():
-    """a PAM stack that hangs delays nobody else, and ends at its time limit"""
-    with Server(users=("ann", "bob"), settings=[
-            "pam-helpers = 3", "pam-timeout = 3"]) as s:
+def end_script(script):
+    """What runs it outlives the helper that started it."""
+    for pid, (_, line) in processes().items():
+        if script in line.split():
+            for one in [pid] + list(family(pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def hanging_for_ann(**more):
+    """A server whose PAM stack lets ann wait for a minute."""
+    with private_dir() as d:
         # pam_exec runs this with PAM_USER; it inherits what it must.
-        script = s.dir + "/slow"
+        script = d + "/slow"
         with open(script, "w") as f:
             f.write("#!/bin/sh\n[ \"$PAM_USER\" != ann ] || sleep 60\n")
         os.chmod(script, 0o755)
-        pam_service(s, "popkeep", "auth required pam_exec.so quiet " + script,
-                    "auth required pam_pwdfile.so nodelay pwdfile=%s/.popkeep/"
-                    "passwd" % s.dir, "account required pam_permit.so")
+        try:
+            with Server(**more) as s:
+                pam_service(s, "popkeep", "auth required pam_exec.so quiet " +
+                            script, "auth required pam_pwdfile.so nodelay "
+                            "pwdfile=%s/.popkeep/passwd" % s.dir,
+                            "account required pam_permit.so")
+                yield s
+        finally:
+            end_script(script)
+
+
+@test
+def pam_hangs():
+    """a PAM stack that hangs delays nobody else, and ends at its time limit"""
+    with hanging_for_ann(users=("ann", "bob"), settings=[
+            "pam-helpers = 3", "pam-timeout = 3"]) as s:
         slow = s.connect()
         slow.ok("USER ann")
         start = time.monotonic()

@@ -18,7 +18,8 @@ import time
 import fixtures
 from lib import (ROOT, SANITIZED, Client, Server, Skip, check, each, family,
                  needs_root, run, same, test, until)
-from test_daemon import alive, config_of, daemon, pam_service, roles
+from test_daemon import (alive, config_of, daemon, hanging_for_ann,
+                         pam_service, roles)
 
 
 def parent_of(s):
@@ -641,15 +642,8 @@ def long_scan_stopped():
 @test
 def late_verdict():
     """an answer of PAM that comes late is not that of the next login"""
-    with Server(users=("ann", "bob", "carol"), settings=[
+    with hanging_for_ann(users=("ann", "bob", "carol"), settings=[
             "pam-helpers = 1", "pam-timeout = 1", "login-timeout = 1"]) as s:
-        script = s.dir + "/slow"
-        with open(script, "w") as f:
-            f.write("#!/bin/sh\n[ \"$PAM_USER\" != ann ] || sleep 60\n")
-        os.chmod(script, 0o755)
-        pam_service(s, "popkeep", "auth required pam_exec.so quiet " + script,
-                    "auth required pam_pwdfile.so nodelay pwdfile=%s/.popkeep/"
-                    "passwd" % s.dir, "account required pam_permit.so")
         # They keep the one helper busy for longer than anybody waits.
         many = [s.connect() for _ in range(8)]
         for c in many:
