@@ -33,6 +33,14 @@ def login(s, where, user="ann"):
     return c
 
 
+@contextlib.contextmanager
+def begun(count, where="plain"):
+    """A server with so many messages, a session of it, and the messages."""
+    messages = fixtures.cleans(count)
+    with server(messages) as s:
+        yield s, login(s, where), messages
+
+
 def check_gone(s, count):
     """count messages were downloaded and disposed of, each in order."""
     done = s.until_events(count, "disposed", user="ann", rule="now",
@@ -155,9 +163,7 @@ def poplib_keeps(how):
 @each(*WHERE)
 def confirmed_by_quit(where):
     """RETR, read to its end, then QUIT: gone"""
-    messages = fixtures.cleans(3)
-    with server(messages) as s:
-        c = login(s, where)
+    with begun(3, where) as (s, c, messages):
         c.multi("RETR 2")
         c.quit()
         same(s.stored(), sorted(messages[:1] + messages[2:]), "files")
@@ -180,9 +186,7 @@ def confirmed_by_noop(where):
 @each(*WHERE)
 def quit_in_one_packet(where):
     """RETR and QUIT in one packet: kept, and counted as unconfirmed"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = login(s, where)
+    with begun(2, where) as (s, c, messages):
         c.send("RETR 1\r\nQUIT\r\n")
         check(c.status("RETR").startswith(b"+OK"), "RETR")
         same(c.body(), fixtures.received(messages[0]), "the message")
@@ -195,9 +199,7 @@ def quit_in_one_packet(where):
       ("TLS", 215_000))
 def quit_behind_much(where, octets):
     """RETR, very many commands and QUIT at once: kept, counted as unconfirmed"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = login(s, where)
+    with begun(2, where) as (s, c, messages):
         noops = octets // 6
         # All of it is there before any of it is answered: the last number is
         # more than net can hand to a session that sleeps.
@@ -217,9 +219,7 @@ def quit_behind_much(where, octets):
 @each(*WHERE)
 def pipelined_retrievals(where):
     """RETR after RETR without waiting, QUIT when all has come: gone"""
-    messages = fixtures.cleans(9)
-    with server(messages) as s:
-        c = login(s, where)
+    with begun(9, where) as (s, c, messages):
         # In packets of their own, that come while others are answered.
         with stopped(s.role("session")):
             for n in range(1, 10):
@@ -236,9 +236,7 @@ def pipelined_retrievals(where):
 @each(*WHERE)
 def noop_in_one_packet(where):
     """RETR and NOOP in one packet, QUIT later: QUIT confirms"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = login(s, where)
+    with begun(2, where) as (s, c, messages):
         c.send("RETR 1\r\nNOOP\r\n")
         c.status("RETR")
         c.body()
@@ -252,9 +250,7 @@ def noop_in_one_packet(where):
 @each(*WHERE)
 def half_of_quit_waits(where):
     """RETR and the first octet of QUIT in one packet: the rest is no proof"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = login(s, where)
+    with begun(2, where) as (s, c, messages):
         c.send("RETR 1\r\nQ")
         c.status("RETR")
         c.body()
@@ -266,9 +262,7 @@ def half_of_quit_waits(where):
 @test
 def rset_unsends_nothing():
     """RSET takes back DELE, not that a message was sent"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = s.login()
+    with begun(2) as (s, c, messages):
         c.multi("RETR 1")
         c.ok("DELE 2")
         c.ok("RSET")
@@ -331,9 +325,7 @@ def no_quit(where, how, stage):
 @test
 def stop_in_update():
     """a stop while QUIT waits for its intents: each download is told once"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = s.login()
+    with begun(2) as (s, c, messages):
         c.multi("RETR 1")
         session = s.role("session")
         with stopped(s.role("policyd")):
@@ -443,9 +435,7 @@ def path_of(s, message):
 @each("shorter", "longer")
 def other_than_announced(how):
     """RETR of a file that has changed its size is no download"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = s.login()
+    with begun(2) as (s, c, messages):
         c.scan()
         path = path_of(s, messages[0])
         with open(path, "r+b") as f:
@@ -475,9 +465,7 @@ def other_than_announced(how):
 @test
 def removed_by_another():
     """what another program removes meanwhile has vanished, and is recorded so"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = s.login()
+    with begun(2) as (s, c, messages):
         c.multi("RETR 1")
         os.unlink(path_of(s, messages[0]))
         c.quit()
@@ -490,9 +478,7 @@ def removed_by_another():
 @test
 def renamed_by_another():
     """what another program gives flags meanwhile is found and disposed of"""
-    messages = fixtures.cleans(2)
-    with server(messages) as s:
-        c = s.login()
+    with begun(2) as (s, c, messages):
         c.multi("RETR 1")
         path = path_of(s, messages[0])
         os.rename(path, path.replace("/new/", "/cur/") + ":2,FS")
@@ -519,9 +505,7 @@ def top_is_no_download():
 @test
 def twice_changes_nothing():
     """a second session and QUIT dispose of nothing more and record nothing"""
-    messages = fixtures.cleans(3)
-    with server(messages) as s:
-        c = s.login()
+    with begun(3) as (s, c, messages):
         c.multi("RETR 1")
         c.quit()
         check_gone(s, 1)
