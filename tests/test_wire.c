@@ -20,25 +20,16 @@ static uint8_t packet[PK_WIRE_MAX], again[PK_WIRE_MAX];
 static void
 fill_user(struct pk_wire *w)
 {
-	struct pk_wire_user m;
-
-	memset(&m, 0, sizeof(m));
-	TEXT(m.user, "anna@example.org");
-	TEXT(m.rule, "download-and-delete");
-	pk_wire_put_user(w, &m);
+	pk_wire_put_user(w, &(struct pk_wire_user){
+		.user = "anna@example.org", .rule = "download-and-delete" });
 }
 
 static void
 fill_login(struct pk_wire *w)
 {
-	struct pk_wire_login m;
-
-	memset(&m, 0, sizeof(m));
-	TEXT(m.user, "anna");
-	TEXT(m.ip, "2001:db8::17");
-	m.kind = PK_KIND_PASSWORD;
-	m.tls = true;
-	pk_wire_put_login(w, &m);
+	pk_wire_put_login(w, &(struct pk_wire_login){
+		.user = "anna", .ip = "2001:db8::17",
+		.kind = PK_KIND_PASSWORD, .tls = true });
 }
 
 static void
@@ -68,16 +59,10 @@ fill_items(struct pk_wire *w)
 static void
 fill_context(struct pk_wire *w)
 {
-	struct pk_audit_context c;
-
-	memset(&c, 0, sizeof(c));
-	TEXT(c.user, "anna");
-	TEXT(c.session, "17-4");
-	TEXT(c.ip, "192.0.2.7");
-	TEXT(c.mech, "APOP");
-	TEXT(c.rule, "rule");
-	c.tls = true;
-	pk_wire_put_context(w, &c, 0x1112131415161718);
+	pk_wire_put_context(w, &(struct pk_audit_context){
+		.user = "anna", .session = "17-4", .ip = "192.0.2.7",
+		.mech = "APOP", .rule = "rule", .tls = true },
+	    0x1112131415161718);
 }
 
 static void
