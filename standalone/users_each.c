@@ -404,8 +404,12 @@ walk_name(struct walk *w, int dirfd, const char *template, const char *name,
 	}
 	fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW |
 	    O_CLOEXEC);
-	if (fd == -1)
+	if (fd == -1) {
+		/* Gone, or something else, since the look at it. */
+		if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+			walk_failed(w, "", name);
 		return;
+	}
 	walk_template(w, fd, rest, v);
 	close(fd);
 }
