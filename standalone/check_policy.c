@@ -37,12 +37,6 @@ struct checking {
 	unsigned named;			/* users with a rule of the users file */
 };
 
-static void
-say(void *arg, const char *line)
-{
-	fprintf(arg, "%s\n", line);
-}
-
 static void warn(struct checking *c, const char *format, ...)
     __attribute__((__format__(__printf__, 2, 3)));
 
@@ -282,13 +276,6 @@ check_credentials(struct checking *c)
 
 /* ---- who reads it ------------------------------------------------------ */
 
-static void
-say_nothing(void *arg, const char *line)
-{
-	(void)arg;
-	(void)line;
-}
-
 /* Can the policy be read with the rights of policyd, which opens dirfd as root? */
 static bool
 can_read(const struct passwd *pw, int dirfd, const char *policy)
@@ -300,8 +287,8 @@ can_read(const struct passwd *pw, int dirfd, const char *policy)
 
 	if (n >= 0 && setgroups(1, &pw->pw_gid) == 0 &&
 	    setegid(pw->pw_gid) == 0 && seteuid(pw->pw_uid) == 0)
-		p = pk_policy_load(dirfd, policy, time(NULL), say_nothing,
-		    say_nothing, NULL);
+		p = pk_policy_load(dirfd, policy, time(NULL),
+		    pk_policy_say_nothing, pk_policy_say_nothing, NULL);
 	/* A process that cannot have its rights back is of no use. */
 	if (seteuid(0) != 0 || setegid(0) != 0 || n < 0 ||
 	    setgroups((size_t)n, groups) != 0)
@@ -335,8 +322,8 @@ check_reader(struct checking *c, const char *policy)
 bool
 pk_check_policy(const struct pk_settings *s, const char *policy, FILE *errors)
 {
-	struct pk_policy *p = pk_policy_load(-1, policy, time(NULL), say, say,
-	    errors);
+	struct pk_policy *p = pk_policy_load(-1, policy, time(NULL),
+	    pk_policy_say_to, pk_policy_say_to, errors);
 	struct checking c = { .s = s, .p = p, .errors = errors };
 	bool ok;
 

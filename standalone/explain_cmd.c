@@ -33,13 +33,6 @@ struct explain {
 
 /* ---- the rule ---------------------------------------------------------- */
 
-static void
-say_nothing(void *arg, const char *line)
-{
-	(void)arg;
-	(void)line;
-}
-
 /* policyd says which rule; the file, if it is what is in force, says why. */
 static void
 explain_match(struct explain *e)
@@ -56,8 +49,8 @@ explain_match(struct explain *e)
 		    "user", e->settings->users_file);
 		return;
 	}
-	p = pk_policy_load(-1, e->settings->policy, time(NULL), say_nothing,
-	    say_nothing, NULL);
+	p = pk_policy_load(-1, e->settings->policy, time(NULL),
+	    pk_policy_say_nothing, pk_policy_say_nothing, NULL);
 	r = p != NULL && memcmp(p->hash, up->hash, sizeof(p->hash)) == 0 ?
 	    pk_policy_find_rule(p, up->rule.name) : NULL;
 	text = r != NULL ? pk_tool_match(&r->users, e->account.user) : NULL;

@@ -48,19 +48,6 @@ struct subcommand {
 
 /* ---- the text of a hold ------------------------------------------------ */
 
-/* In single quotes, where nothing but these two is special. */
-static void
-put_quoted(FILE *f, const char *text)
-{
-	fputc('\'', f);
-	for (; *text != '\0'; text++) {
-		if (*text == '\'' || *text == '\\')
-			fputc('\\', f);
-		fputc(*text, f);
-	}
-	fputc('\'', f);
-}
-
 /* NULL: out of memory. */
 static char *
 make_text(const struct args *args)
@@ -76,17 +63,17 @@ make_text(const struct args *args)
 	    args->name);
 	for (i = 0; i < args->count; i++) {
 		fputs(i > 0 ? ", " : " ", f);
-		put_quoted(f, args->users[i]);
+		pk_policy_put_quoted(f, args->users[i]);
 	}
 	fputs(" }\n", f);
 	if (args->until != NULL) {
 		fputs("    until = ", f);
-		put_quoted(f, args->until);
+		pk_policy_put_quoted(f, args->until);
 		fputc('\n', f);
 	}
 	if (args->note != NULL) {
 		fputs("    note = ", f);
-		put_quoted(f, args->note);
+		pk_policy_put_quoted(f, args->note);
 		fputc('\n', f);
 	}
 	fputs("}\n", f);
@@ -350,25 +337,11 @@ list_text(const struct pk_hold *h)
 	printf("  (%s:%d)\n", h->place.file, h->place.line);
 }
 
-static void
-say(void *arg, const char *line)
-{
-	(void)arg;
-	fprintf(stderr, "%s\n", line);
-}
-
-static void
-say_nothing(void *arg, const char *line)
-{
-	(void)arg;
-	(void)line;
-}
-
 static int
 run_list(struct pk_tool *t, const struct args *args)
 {
 	struct pk_policy *p = pk_policy_load(-1, t->settings->policy,
-	    time(NULL), say, say_nothing, NULL);
+	    time(NULL), pk_policy_say_to, pk_policy_say_nothing, stderr);
 	size_t i;
 
 	if (p == NULL)

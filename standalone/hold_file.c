@@ -50,28 +50,15 @@ pk_hold_file_close(struct pk_hold_file *h)
 	h->dirfd = -1;
 }
 
-static void
-say(void *arg, const char *line)
-{
-	(void)arg;
-	fprintf(stderr, "%s\n", line);
-}
-
-static void
-say_nothing(void *arg, const char *line)
-{
-	(void)arg;
-	(void)line;
-}
-
 struct pk_policy *
 pk_hold_file_try(const struct pk_hold_file *h, enum pk_hold_file_as as,
     const char *text)
 {
 	return pk_policy_load_changed(h->dirfd, h->policy,
 	    as == PK_HOLD_FILE_AS_IS ? NULL : h->name,
-	    as == PK_HOLD_FILE_WITH ? text : NULL, time(NULL), say,
-	    as == PK_HOLD_FILE_WITH ? say : say_nothing, NULL);
+	    as == PK_HOLD_FILE_WITH ? text : NULL, time(NULL),
+	    pk_policy_say_to, as == PK_HOLD_FILE_WITH ? pk_policy_say_to :
+	    pk_policy_say_nothing, stderr);
 }
 
 /* Who may search the directory of the policy may read policy.d, too. */

@@ -284,3 +284,31 @@ pk_policy_load_changed(int dirfd, const char *path, const char *name,
 		close(l.dirfd);
 	return policy;
 }
+
+/* ---- texts ----------------------------------------------------------------------- */
+
+void
+pk_policy_say_to(void *arg, const char *line)
+{
+	fprintf(arg, "%s\n", line);
+}
+
+void
+pk_policy_say_nothing(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+/* In single quotes, where nothing but these two is special. */
+void
+pk_policy_put_quoted(FILE *f, const char *text)
+{
+	fputc('\'', f);
+	for (; *text != '\0'; text++) {
+		if (*text == '\'' || *text == '\\')
+			fputc('\\', f);
+		fputc(*text, f);
+	}
+	fputc('\'', f);
+}

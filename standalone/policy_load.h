@@ -39,6 +39,13 @@ struct pk_policy *pk_policy_load_changed(int dirfd, const char *path,
 char *pk_policy_read_file(int dirfd, const char *name, size_t *len_r,
     const char **why_r) PK_WARN_UNUSED;
 
+/* Who says lines: to the FILE that arg is, or nowhere. */
+void pk_policy_say_to(void *arg, const char *line);
+void pk_policy_say_nothing(void *arg, const char *line);
+
+/* Write text as a policy file has it: in quotes, and the same when read. */
+void pk_policy_put_quoted(FILE *f, const char *text);
+
 /* Open the directory of path for pk_policy_load().  -1 and errno. */
 int pk_policy_open_dir(const char *path) PK_WARN_UNUSED;
 

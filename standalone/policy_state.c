@@ -213,19 +213,6 @@ write_duration(FILE *f, const char *key, int64_t seconds)
 	    text));
 }
 
-/* In single quotes, where nothing but these two is special. */
-static void
-write_quoted(FILE *f, const char *text)
-{
-	fputc('\'', f);
-	for (; *text != '\0'; text++) {
-		if (*text == '\'' || *text == '\\')
-			fputc('\\', f);
-		fputc(*text, f);
-	}
-	fputc('\'', f);
-}
-
 /* Those of both; also may be NULL. */
 static void
 write_users(FILE *f, const struct pk_patterns *users,
@@ -240,13 +227,13 @@ write_users(FILE *f, const struct pk_patterns *users,
 	for (i = 0; i < users->count; i++) {
 		if (i > 0)
 			fputs(", ", f);
-		write_quoted(f, users->text[i]);
+		pk_policy_put_quoted(f, users->text[i]);
 	}
 	for (i = 0; also != NULL && i < also->count; i++) {
 		if (pk_patterns_is_listed(users, also->text[i]))
 			continue;
 		fputs(", ", f);
-		write_quoted(f, also->text[i]);
+		pk_policy_put_quoted(f, also->text[i]);
 	}
 	fputs("}\n", f);
 }
@@ -371,13 +358,6 @@ pk_policy_state_write(FILE *f, const struct pk_policy *p,
 	return fflush(f) == 0 && !ferror(f) ? 0 : -1;
 }
 
-static void
-say_nothing(void *arg, const char *line)
-{
-	(void)arg;
-	(void)line;
-}
-
 struct pk_policy *
 pk_policy_state_next(const struct pk_policy *p,
     const struct pk_policy *accepted, int64_t now, pk_policy_say *error,
@@ -391,8 +371,8 @@ pk_policy_state_next(const struct pk_policy *p,
 
 	if (f != NULL && fclose(f) == 0 && rc == 0) {
 		file.text = text;
-		next = pk_policy_parse(&file, 1, now, error, say_nothing,
-		    arg);
+		next = pk_policy_parse(&file, 1, now, error,
+		    pk_policy_say_nothing, arg);
 	} else {
 		error(arg, PK_POLICY_STATE_FILE ": out of memory");
 	}
@@ -409,7 +389,7 @@ pk_policy_state_load(int dirfd, int64_t now, struct pk_policy **accepted_r,
 	    errno == ENOENT)
 		return PK_OK;
 	*accepted_r = pk_policy_load(dirfd, PK_POLICY_STATE_FILE, now, error,
-	    say_nothing, arg);
+	    pk_policy_say_nothing, arg);
 	return *accepted_r != NULL ? PK_OK : PK_ERR_SYNTAX;
 }
 

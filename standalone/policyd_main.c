@@ -47,18 +47,11 @@ usage(FILE *to)
 	    GROUP_REFRESH);
 }
 
-static void
-say(void *arg, const char *line)
-{
-	(void)arg;
-	fprintf(stderr, "%s\n", line);
-}
-
 static int
 check(const char *file)
 {
-	struct pk_policy *p = pk_policy_load(-1, file, time(NULL), say, say,
-	    NULL);
+	struct pk_policy *p = pk_policy_load(-1, file, time(NULL),
+	    pk_policy_say_to, pk_policy_say_to, stderr);
 
 	if (p == NULL)
 		return 1;
