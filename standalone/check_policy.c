@@ -18,10 +18,11 @@
 
 #include "standalone/check.h"
 #include "standalone/check_policy.h"
+#include "standalone/pattern_look.h"
 #include "standalone/policy_load.h"
 #include "standalone/users.h"
 
-/* Users of a rule that does not exist who are named one by one. */
+/* What there may be many of is named one by one up to so many. */
 #define NAMED_MAX 20
 
 /* Where PAM looks for services, unless it is told another place. */
@@ -33,6 +34,8 @@ struct checking {
 	const struct pk_settings *s;	/* NULL: none */
 	const struct pk_policy *p;
 	FILE *errors;
+	struct pk_users_source *users;	/* NULL: not known */
+	unsigned nobody;		/* patterns that match none */
 	unsigned wrong;			/* users with an unknown rule */
 	unsigned named;			/* users with a rule of the users file */
 };
@@ -161,19 +164,24 @@ on_named(void *arg, const char *user, const char *rule, unsigned line)
 }
 
 /* Errors of the users file itself are the configuration's, and said there. */
-static bool
-check_users_file(struct checking *c)
+static struct pk_users_source *
+open_users(const struct pk_settings *s)
 {
 	FILE *nowhere = fopen("/dev/null", "we");
 	struct pk_users_source *users = NULL;
 
-	if (c->s->users_file != NULL && nowhere != NULL)
-		users = pk_users_open(c->s, nowhere);
-	if (nowhere != NULL)
+	if (nowhere != NULL) {
+		users = pk_users_open(s, nowhere);
 		fclose(nowhere);
-	if (users != NULL)
-		pk_users_each_rule(users, on_named, c);
-	pk_users_close(&users);
+	}
+	return users;
+}
+
+static bool
+check_users_file(struct checking *c)
+{
+	if (c->users != NULL)
+		pk_users_each_rule(c->users, on_named, c);
 	if (c->wrong > NAMED_MAX)
 		fprintf(c->errors, "%s: and %u users more\n",
 		    c->s->users_file, c->wrong - NAMED_MAX);
@@ -182,6 +190,53 @@ check_users_file(struct checking *c)
 		    "this file, whatever \"users\" of the rules say",
 		    c->s->users_file, c->named - c->wrong);
 	return c->wrong == 0;
+}
+
+/* Names that match nobody; of groups check_groups() has said it. */
+static void
+check_names(struct checking *c, const struct pk_place *place,
+    const char *what, const char *name, const struct pk_patterns *users)
+{
+	char why[PK_PATTERN_WHY];
+	char text[PK_PATTERN_WHY + PK_USERNAME_SIZE + sizeof("users: : ")];
+	size_t i;
+
+	for (i = 0; i < users->count; i++) {
+		if (!pk_pattern_is_name(users->text[i]) || pk_pattern_look(
+		    &c->s->names, c->users, users->text[i], why) ==
+		    PK_PATTERN_FINE || c->nobody++ >= NAMED_MAX)
+			continue;
+		(void)snprintf(text, sizeof(text), "users: %.*s: %s",
+		    PK_USERNAME_MAX, users->text[i], why);
+		warn_at(c, place, what, name, text);
+	}
+}
+
+static void
+check_patterns(struct checking *c)
+{
+	static const char *const kinds[PK_KINDS] = {
+		[PK_KIND_APOP] = "apop: rule",
+		[PK_KIND_PASSWORD] = "passwords: rule",
+	};
+	const struct pk_login_rule *login;
+	size_t i, k;
+
+	for (i = 0; i < c->p->retentions; i++)
+		check_names(c, &c->p->retention[i].place, "retention",
+		    c->p->retention[i].rule.name, &c->p->retention[i].users);
+	for (i = 0; i < c->p->holds; i++)
+		check_names(c, &c->p->hold[i].place, "hold",
+		    c->p->hold[i].name, &c->p->hold[i].users);
+	for (k = 0; k < PK_KINDS; k++)
+		for (i = 0; i < c->p->login[k].count; i++) {
+			login = &c->p->login[k].rule[i];
+			check_names(c, &login->place, kinds[k], login->name,
+			    &login->users);
+		}
+	if (c->nobody > NAMED_MAX)
+		warn(c, "%s: warning: and %u names more that match nobody",
+		    c->s->policy, c->nobody - NAMED_MAX);
 }
 
 /* ---- credentials ------------------------------------------------------- */
@@ -332,9 +387,12 @@ pk_check_policy(const struct pk_settings *s, const char *policy, FILE *errors)
 	ok = check_reader(&c, policy);
 	check_groups(&c);
 	if (s != NULL) {
+		c.users = open_users(s);
 		check_owners(&c);
+		check_patterns(&c);
 		ok = check_users_file(&c) && ok;
 		check_credentials(&c);
+		pk_users_close(&c.users);
 	}
 	pk_policy_free(&p);
 	return ok;

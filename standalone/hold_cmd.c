@@ -16,6 +16,7 @@
 #include "engine/policy_file.h"
 #include "standalone/hold_cmd.h"
 #include "standalone/hold_file.h"
+#include "standalone/pattern_look.h"
 #include "standalone/policy_load.h"
 #include "standalone/sweep_cmd.h"
 #include "standalone/tool_rows.h"
@@ -111,6 +112,51 @@ is_as_asked(const struct pk_policy *p, const struct args *args)
 	return true;
 }
 
+/* A hold on a name that nobody has holds nothing. */
+static bool
+are_spelt(const struct pk_tool *t, const struct args *args)
+{
+	char why[PK_PATTERN_WHY];
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < args->count; i++) {
+		switch (pk_pattern_look(&t->settings->names, NULL,
+		    args->users[i], why)) {
+		case PK_PATTERN_NO_NAME:
+		case PK_PATTERN_MISSPELT:
+			fprintf(stderr, "popkeep: hold %s: --user %s: %s\n",
+			    args->name, args->users[i], why);
+			ok = false;
+			break;
+		case PK_PATTERN_FINE:
+		case PK_PATTERN_NO_USER:
+		case PK_PATTERN_NO_GROUP:
+			break;
+		}
+	}
+	return ok;
+}
+
+/* Who is to come may be held before. */
+static void
+warn_of_users(const struct pk_tool *t, const struct args *args)
+{
+	char why[PK_PATTERN_WHY];
+	enum pk_pattern_look look;
+	size_t i;
+
+	for (i = 0; i < args->count; i++) {
+		look = pk_pattern_look(&t->settings->names, t->users,
+		    args->users[i], why);
+		if (look != PK_PATTERN_FINE)
+			fprintf(stderr, "popkeep: hold %s: warning: --user %s: "
+			    "%s%s\n", args->name, args->users[i], why,
+			    look == PK_PATTERN_NO_GROUP ? ": a hold by it "
+			    "counts for everybody until it exists" : "");
+	}
+}
+
 static bool
 add_file(const struct pk_hold_file *h, const struct args *args)
 {
@@ -147,9 +193,13 @@ run_add(struct pk_tool *t, const struct args *args)
 	struct pk_hold_file h;
 	bool ok;
 
+	if (!are_spelt(t, args))
+		return PK_EXIT_USAGE;
 	if (!pk_hold_file_open(&h, t->settings->policy, args->name))
 		return PK_EXIT_FAILED;
 	ok = add_file(&h, args);
+	if (ok)
+		warn_of_users(t, args);
 	if (ok && !reload(t, NULL)) {
 		fprintf(stderr, "popkeep: hold %s: it is in " PK_POLICY_D
 		    "/%s, but not in force yet: \"popkeep policy reload\"\n",

@@ -64,6 +64,25 @@ class Check(Tool):
         self.assertIn("policy.conf:2: warning: users: group "
                       '"no-such-group-here"', r.stderr)
 
+    def test_check_warns_of_names_that_nobody_has(self):
+        self.configure(detail_separator="+", fold_case="true")
+        self.policy('hold "h" { users = { "Ann", "b?n", "ann", "dan" } }\n'
+                    'retention "r" { users = { "ben+x" } unread = "1y" }\n'
+                    'passwords { rule "p" { users = { "a/b", "cid" } '
+                    'allow = tls } }\n')
+        at = self.path("etc/policy.conf") + ":%d: warning: %s: users: %s"
+        self.assertEqual(sorted(self.done(0, "check").stderr.splitlines()), [
+            at % (1, 'hold "h"', 'Ann: no user is spelt so: expected "ann"'),
+            at % (1, 'hold "h"', "dan: there is no such user"),
+            at % (2, 'retention "r"',
+                  'ben+x: no user is spelt so: expected "ben"'),
+            at % (3, 'passwords: rule "p"', "a/b: no user can be called so")])
+        self.policy('hold "h" { users = { %s } }\n' % ", ".join(
+            '"u%d"' % i for i in range(25)))
+        r = self.done(0, "check")
+        self.assertEqual(r.stderr.count("there is no such user"), 20)
+        self.assertIn("and 5 names more that match nobody", r.stderr)
+
     @unittest.skipUnless(ROOT, "needs root")
     def test_check_finds_what_policyd_cannot_read(self):
         self.configure(policy_user="daemon")
@@ -188,6 +207,27 @@ class Hold(Tool):
                 (1, "hold-n.conf:4: ", ("n", "--user", "a", "--note",
                                         "a\nb"))):
             self.refused(status, text, "hold", "add", *args)
+
+    def test_hold_add_refuses_names_that_nobody_can_have(self):
+        self.configure(detail_separator="+", fold_case="true")
+        r = self.refused(2, '--user Ann: no user is spelt so: expected "ann"',
+                         "hold", "add", "n", "--user", "Ann", "ben", "ben+x",
+                         "a/b", "A*")
+        self.assertIn('--user ben+x: no user is spelt so: expected "ben"',
+                      r.stderr)
+        self.assertIn("--user a/b: no user can be called so", r.stderr)
+        self.assertEqual(r.stderr.count("\n"), 3)
+
+    def test_hold_add_warns_of_names_that_nobody_has(self):
+        r = self.done(1, "hold", "add", "n", "--user", "ann", "alicce", "b?n",
+                      "@no-such-group-here")
+        self.assertIn("warning: --user alicce: there is no such user",
+                      r.stderr)
+        self.assertIn("warning: --user @no-such-group-here: there is no such "
+                      "group: a hold by it counts for everybody until it "
+                      "exists\n", r.stderr)
+        self.assertEqual(r.stderr.count("warning"), 2)
+        self.assertTrue(os.path.exists(self.path("etc/policy.d/hold-n.conf")))
 
     def test_hold_add_refuses_a_policy_that_would_not_parse(self):
         self.policy("nonsense = 1\n")
