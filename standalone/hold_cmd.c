@@ -49,6 +49,20 @@ struct subcommand {
 
 /* ---- the text of a hold ------------------------------------------------ */
 
+/* Who makes it, and when: for a comment, which ends with its line. */
+static void
+put_maker(FILE *f)
+{
+	char who[PK_WIRE_TEXT + 1], now[PK_TOOL_TIME_SIZE];
+	char *p;
+
+	pk_tool_who(NULL, who);
+	for (p = who; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	fprintf(f, "%s, %s", who, pk_tool_time(time(NULL), now));
+}
+
 /* NULL: out of memory. */
 static char *
 make_text(const struct args *args)
@@ -59,8 +73,10 @@ make_text(const struct args *args)
 
 	if (f == NULL)
 		return NULL;
-	fprintf(f, "# Made by \"popkeep hold add\"; \"popkeep hold release "
-	    "%s\" removes it.\nhold \"%s\" {\n    users = {", args->name,
+	fputs("# Made ", f);
+	put_maker(f);
+	fprintf(f, ", with \"popkeep hold add\"; \"popkeep hold release %s\" "
+	    "removes it.\nhold \"%s\" {\n    users = {", args->name,
 	    args->name);
 	for (i = 0; i < args->count; i++) {
 		fputs(i > 0 ? ", " : " ", f);
@@ -82,17 +98,6 @@ make_text(const struct args *args)
 		return text;
 	free(text);
 	return NULL;
-}
-
-/* Have policyd read what is in the files now. */
-static bool
-reload(const struct pk_tool *t, const char *why)
-{
-	struct pk_policy_ask *ask = pk_tool_ask(t);
-	bool ok = ask != NULL && pk_tool_reload(ask, PK_WIRE_RELOAD, why);
-
-	pk_policy_ask_close(&ask);
-	return ok;
 }
 
 /* ---- add --------------------------------------------------------------- */
@@ -187,6 +192,27 @@ add_file(const struct pk_hold_file *h, const struct args *args)
 	return ok;
 }
 
+/* The file is there: what protects must not wait for policyd. */
+static bool
+put_in_force(const struct pk_tool *t, const struct args *args,
+    const char *file)
+{
+	struct pk_policy_ask *ask = pk_tool_ask(t);
+	bool away = ask == NULL;
+	bool ok = !away && pk_tool_reload(ask, PK_WIRE_RELOAD, NULL);
+
+	pk_policy_ask_close(&ask);
+	if (ok)
+		printf("hold %s is in force\n", args->name);
+	else
+		fprintf(stderr, "popkeep: hold %s: it is in " PK_POLICY_D
+		    "/%s, but not in force yet: %s\n", args->name, file,
+		    away ? "that begins when popkeep-policyd starts; who made "
+		    "it is in that file only, not in the audit log" :
+		    "\"popkeep policy reload\"");
+	return ok;
+}
+
 static int
 run_add(struct pk_tool *t, const struct args *args)
 {
@@ -198,15 +224,9 @@ run_add(struct pk_tool *t, const struct args *args)
 	if (!pk_hold_file_open(&h, t->settings->policy, args->name))
 		return PK_EXIT_FAILED;
 	ok = add_file(&h, args);
-	if (ok)
+	if (ok) {
 		warn_of_users(t, args);
-	if (ok && !reload(t, NULL)) {
-		fprintf(stderr, "popkeep: hold %s: it is in " PK_POLICY_D
-		    "/%s, but not in force yet: \"popkeep policy reload\"\n",
-		    args->name, h.name);
-		ok = false;
-	} else if (ok) {
-		printf("hold %s is in force\n", args->name);
+		ok = put_in_force(t, args, h.name);
 	}
 	pk_hold_file_close(&h);
 	return ok ? PK_EXIT_OK : PK_EXIT_FAILED;
@@ -254,8 +274,9 @@ is_ours(const struct pk_hold_file *h, const struct pk_hold *hold)
 	return slash != NULL && strcmp(slash + 1, h->name) == 0;
 }
 
+/* May its file go as far as other files are concerned? */
 static bool
-release_file(const struct pk_hold_file *h, const struct pk_policy *p,
+can_go(const struct pk_hold_file *h, const struct pk_policy *p,
     const struct pk_hold *hold)
 {
 	struct pk_policy *without;
@@ -277,8 +298,28 @@ release_file(const struct pk_hold_file *h, const struct pk_policy *p,
 		    "reload\"\n", hold->name, hold->place.file,
 		    hold->place.line);
 	else
-		ok = pk_hold_file_remove(h);
+		ok = true;
 	pk_policy_free(&without);
+	return ok;
+}
+
+/* Only where policyd is there to record who does it, and why. */
+static bool
+release_file(const struct pk_tool *t, const struct pk_hold_file *h,
+    const struct args *args)
+{
+	struct pk_policy_ask *ask = pk_tool_ask_orders(t);
+	bool removed = ask != NULL && pk_hold_file_remove(h);
+	bool ok = removed && pk_tool_reload(ask, PK_WIRE_RELOAD, args->note);
+
+	if (ask == NULL)
+		fprintf(stderr, "popkeep: hold %s: not released: nothing was "
+		    "changed\n", args->name);
+	else if (removed && !ok)
+		fprintf(stderr, "popkeep: hold %s: its file is gone, but it is "
+		    "in force still: \"popkeep policy reload\"\n",
+		    args->name);
+	pk_policy_ask_close(&ask);
 	return ok;
 }
 
@@ -287,12 +328,6 @@ static int
 after_release(struct pk_tool *t, const struct args *args,
     const struct pk_hold *hold)
 {
-	if (!reload(t, args->note)) {
-		fprintf(stderr, "popkeep: hold %s: its file is gone, but it is "
-		    "in force still: \"popkeep policy reload\"\n",
-		    hold->name);
-		return PK_EXIT_FAILED;
-	}
 	printf("hold %s is released\n", hold->name);
 	if (args->sweep)
 		return pk_sweep_matching(t, &hold->users);
@@ -319,7 +354,7 @@ run_release(struct pk_tool *t, const struct args *args)
 	else if (hold == NULL)
 		fprintf(stderr, "popkeep: hold %s: there is no such hold\n",
 		    args->name);
-	else if (release_file(&h, p, hold)) {
+	else if (can_go(&h, p, hold) && release_file(t, &h, args)) {
 		/* Others need not wait for a sweep. */
 		pk_hold_file_close(&h);
 		status = after_release(t, args, hold);

@@ -43,6 +43,31 @@ pk_tool_ask(const struct pk_tool *t)
 	return pk_policy_ask_open(t->settings->policy_socket, stderr);
 }
 
+static bool
+takes_orders(struct pk_policy_ask *ask)
+{
+	struct pk_wire_done d;
+
+	if (!pk_policy_ask_done(ask, PK_WIRE_STATUS, NULL, &d))
+		fprintf(stderr, "popkeep: %s\n", ask->why);
+	else if (d.result != PK_WIRE_OK)
+		fprintf(stderr, "popkeep: popkeep-policyd refuses orders: "
+		    "%s\n", d.text);
+	else
+		return true;
+	return false;
+}
+
+struct pk_policy_ask *
+pk_tool_ask_orders(const struct pk_tool *t)
+{
+	struct pk_policy_ask *ask = pk_tool_ask(t);
+
+	if (ask != NULL && !takes_orders(ask))
+		pk_policy_ask_close(&ask);
+	return ask;
+}
+
 bool
 pk_tool_account(const struct pk_tool *t, const char *name,
     struct pk_account *account_r)

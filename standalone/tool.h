@@ -37,6 +37,10 @@ void pk_tool_deinit(struct pk_tool *t);
 struct pk_policy_ask *pk_tool_ask(const struct pk_tool *t)
     __attribute__((__warn_unused_result__));
 
+/* The same, where policyd has shown that it takes orders of this process. */
+struct pk_policy_ask *pk_tool_ask_orders(const struct pk_tool *t)
+    __attribute__((__warn_unused_result__));
+
 /* Where the mail of name is, as typed.  false: a line was printed. */
 bool pk_tool_account(const struct pk_tool *t, const char *name,
     struct pk_account *account_r) __attribute__((__warn_unused_result__));

@@ -264,7 +264,7 @@ class Hold(Tool):
             "file": path, "line": 2}])
         self.refused(1, "exists already", "hold", "add", "n", "--user", "b")
 
-    def test_hold_release_removes_its_file_only(self):
+    def test_hold_release_names_other_files(self):
         self.run_tool("hold", "add", "n", "--user", "ann")
         self.refused(1, "there is no such hold", "hold", "release", "m")
         self.policy('hold "m" { users = { "b" } }\n', "policy.d/50.conf")
@@ -281,9 +281,33 @@ class Hold(Tool):
         self.policy(POLICY)
         self.policy('hold "n" { users = { "ann" } }\n',
                     "policy.d/hold-n.conf")
-        self.failed(1, "its file is gone, but it is in force still", "hold",
-                    "release", "n")
-        self.assertEqual(os.listdir(self.path("etc/policy.d")), ["50.conf"])
+        self.assertEqual(self.files("etc/policy.d").keys(), {
+            self.path("etc/policy.d", n) for n in ("50.conf", "hold-n.conf")})
+
+    def test_hold_release_needs_policyd(self):
+        self.done(1, "hold", "add", "n", "--user", "ann")
+        r = self.refused(1, "popkeep-policyd is away", "hold", "release", "n",
+                         "--note", "the court said so")
+        self.assertIn("not released: nothing was changed", r.stderr)
+
+    def test_hold_add_says_who_in_its_file(self):
+        r = self.failed(1, "not in force yet: that begins when "
+                        "popkeep-policyd starts; who made it is in that file "
+                        "only", "hold", "add", "n", "--user", "ann",
+                        "--note", "why")
+        self.assertIn("popkeep-policyd is away", r.stderr)
+        with open(self.path("etc/policy.d/hold-n.conf")) as f:
+            text = f.read()
+        self.assertRegex(text, r"\A# Made by \S+ \(uid \d+.*\), 20[-0-9T:]+Z, ")
+        self.assertIn("\n    note = 'why'\n", text)
+
+    def test_hold_add_escapes_who(self):
+        self.done(1, "hold", "add", "n", "--user", "ann", env=dict(
+            os.environ, SUDO_USER='x\nhold "m" { }\x7f'))
+        self.assertEqual([h["name"] for h in json.loads(self.done(
+            0, "hold", "list", "--json").stdout)], ["n"])
+        with open(self.path("etc/policy.d/hold-n.conf")) as f:
+            self.assertIn('sudo x?hold "m" { }?)', f.readline())
 
     def test_hold_release_needs_a_policy(self):
         self.run_tool("hold", "add", "n", "--user", "ann")

@@ -366,12 +366,27 @@ class Sweep(Policyd):
         self.assertEqual([(x["event"], x["uidl"]) for x in self.records(
             "purged")], [("purged", u) for u in old])
 
+    def test_hold_release_needs_a_policyd_that_answers(self):
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        before = self.files("etc")
+        self.policyd.send_signal(signal.SIGSTOP)
+        try:
+            self.failed(1, "not released: nothing was changed", "hold",
+                        "release", "h")
+        finally:
+            self.policyd.send_signal(signal.SIGCONT)
+        self.assertEqual(self.files("etc"), before)
+        self.assertEqual(self.records("release"), [])
+
     def test_hold_release_sweeps_its_users(self):
         self.mail("ann", 1, 40)
         self.mail("ben", 1, 40)
         self.done(0, "hold", "add", "h", "--user", "an?")
         self.done(0, "sweep", "--user", "ann")
+        self.policy("", "policy.d/50.conf")
         r = self.done(0, "hold", "release", "h", "--sweep")
+        self.assertEqual(list(self.files("etc/policy.d")), [
+            self.path("etc/policy.d/50.conf")])
         self.assertIn("ann: 1 purged", r.stdout)
         self.assertEqual((self.retained("ann"), len(self.uids("ben"))),
                          ([], 1))
