@@ -1,8 +1,8 @@
 /*
  * popkeep explain: what the policy does to a user's messages, and why.
  *
- * The maildrop is locked like in a session, and nothing is changed but its
- * index.
+ * The maildrop is locked like in a session, but not while this is written:
+ * who reads it may take his time.  Nothing is changed but the index.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -205,6 +205,7 @@ show(const struct explain *e, struct pk_tool_box *b,
 	    .width = e->width, .now = time(NULL), .up = &b->up };
 	uint32_t shown;
 
+	pk_tool_box_unlock(b);
 	if (e->uidl != NULL && !pk_maildir_present(b->md, e->uidl,
 	    strlen(e->uidl)) && (b->retained == NULL || !pk_maildir_present(
 	    b->retained, e->uidl, strlen(e->uidl)))) {

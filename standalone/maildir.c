@@ -309,15 +309,22 @@ fill_index(struct maildir *m, const struct pk_maildir_settings *settings,
 	return settings->defer_scan ? PK_MAILDIR_SCAN : scan_maildir(m, why);
 }
 
-/* Free everything; closing lockfd releases the lock. */
+/* Closing lockfd releases the lock. */
 static void
-free_maildir(struct maildir *m)
+close_files(struct maildir *m)
 {
 	close_fd(&m->message);
 	close_fd(&m->dirs[PK_NEW]);
 	close_fd(&m->dirs[PK_CUR]);
 	close_fd(&m->lockfd);
 	close_fd(&m->dirfd);
+}
+
+/* Free everything. */
+static void
+free_maildir(struct maildir *m)
+{
+	close_files(m);
 	pk_places_deinit(&m->places);
 	pk_index_free(&m->index);
 	free(m->retained);
@@ -393,6 +400,23 @@ pk_maildir_why(const struct pk_maildrop *md)
 	return from_head_const(md)->why;
 }
 
+static void
+save_changes(struct maildir *m)
+{
+	if (m->changed)
+		(void)!pk_maildir_save(m, m->why);
+	m->changed = false;
+}
+
+void
+pk_maildir_unlock(struct pk_maildrop *md)
+{
+	struct maildir *m = from_head(md);
+
+	save_changes(m);
+	close_files(m);
+}
+
 void
 pk_maildir_close(struct pk_maildrop **mdp)
 {
@@ -401,8 +425,7 @@ pk_maildir_close(struct pk_maildrop **mdp)
 	if (*mdp == NULL)
 		return;
 	m = from_head(*mdp);
-	if (m->changed)
-		(void)!pk_maildir_save(m, m->why);
+	save_changes(m);
 	free_maildir(m);
 	*mdp = NULL;
 }

@@ -106,6 +106,13 @@ enum pk_err pk_maildir_restore(struct pk_maildrop *retained, const char *uid,
 uint32_t pk_maildir_drop_doubles(struct pk_maildrop *md,
     struct pk_maildrop *retained);
 
+/*
+ * Write what changed to the index and unlock.  After that md knows what it
+ * knew, which can be asked for, and touches the Maildir no more: for who has a
+ * lot to tell of it, and must not keep others out as long.
+ */
+void pk_maildir_unlock(struct pk_maildrop *md);
+
 /* Write what changed to the index, unlock, free, *mdp = NULL. */
 void pk_maildir_close(struct pk_maildrop **mdp);
 

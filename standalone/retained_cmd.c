@@ -56,6 +56,8 @@ run_list(const struct request *q, struct pk_tool_box *b,
 	uint32_t i, n = b->retained != NULL ?
 	    b->retained->ops->count(b->retained) : 0;
 
+	/* Who reads it may take his time. */
+	pk_tool_box_unlock(b);
 	if (q->json)
 		fputs("[", io->out);
 	else if (n > 0)

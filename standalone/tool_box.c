@@ -134,6 +134,15 @@ pk_tool_box_open_retained(struct pk_tool_box *b)
 	    b->account->maildir, &b->retained);
 }
 
+void
+pk_tool_box_unlock(struct pk_tool_box *b)
+{
+	if (b->retained != NULL)
+		pk_maildir_unlock(b->retained);
+	if (b->md != NULL)
+		pk_maildir_unlock(b->md);
+}
+
 /* ---- records ----------------------------------------------------------- */
 
 static void

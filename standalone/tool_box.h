@@ -62,6 +62,9 @@ enum pk_tool_box_end pk_tool_box_open(struct pk_tool_box *b) PK_WARN_UNUSED;
 enum pk_tool_box_end pk_tool_box_open_retained(struct pk_tool_box *b)
     PK_WARN_UNUSED;
 
+/* Unlock what is open: it can be looked at still, and no more than that. */
+void pk_tool_box_unlock(struct pk_tool_box *b);
+
 /* Is there a Retained place at all? */
 bool pk_tool_box_has_retained(const struct pk_tool_box *b);
 

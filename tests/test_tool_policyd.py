@@ -6,6 +6,7 @@ The tool is the first argument, or standalone/popkeep.
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import struct
@@ -58,6 +59,26 @@ class Sweep(Policyd):
         self.assertRegex(text, old + r" +dispose +after-delivery +-")
         self.assertRegex(text, new + r" +keep +\(after-delivery\) +2")
         self.assertNotIn("\nretained", text)
+
+    def test_who_reads_slowly_locks_nobody_out(self):
+        self.mail("ann", 1500, 1)
+        self.done(0, "explain", "--json", "ann")
+        self.mail("ann", 1500, 1, "popkeep-retained/new")
+        for name in ("tmp", "cur"):
+            os.mkdir(self.path("mail/ann/popkeep-retained", name))
+        self.own()
+        for args in (("explain", "--json", "ann"),
+                     ("retained", "list", "--json", "ann")):
+            p = subprocess.Popen(self.argv(*args), stdout=subprocess.PIPE)
+            self.assertTrue(select.select([p.stdout], [], [], 20)[0])
+            for place in ("Maildir", "popkeep-retained"):
+                lock = self.path("mail/ann", place, "popkeep.lock")
+                with open(lock, "r+b") as f:
+                    fcntl.fcntl(f, F_OFD_SETLK, struct.pack(
+                        "hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            got = json.loads(p.communicate()[0])
+            got = got["retained"] if args[0] == "explain" else got
+            self.assertEqual((len(got), p.returncode), (1500, 0))
 
     def test_explain_does_not_guess_why(self):
         self.mail("ann", 1, 1)
