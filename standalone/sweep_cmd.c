@@ -19,7 +19,10 @@
 #include "standalone/sweep_cmd.h"
 #include "standalone/sweep_worker.h"
 
-/* Mailboxes that a session has are tried again so often, after a pause each. */
+/*
+ * Mailboxes that a session has, or in which policyd was lost, are tried again
+ * so often, after a pause each.
+ */
 #define ROUNDS	3
 #define PAUSE	2		/* seconds */
 
@@ -36,9 +39,10 @@ struct sweep {
 	gid_t gid;			/* of the child */
 	char child_user[PK_USERNAME_SIZE];	/* it may name; "": any */
 	const struct pk_patterns *only;	/* NULL: everybody */
-	char **busy;			/* names, to come back to */
+	char **busy;			/* names to come back to */
 	size_t busy_count, busy_room;
 	bool last_round;
+	bool lost;			/* policyd was gone: it may come back */
 	bool stopped;			/* policyd is gone for good */
 
 	uint64_t total[PK_SWEEP_COUNTS];
@@ -160,14 +164,39 @@ say_failed(struct sweep *s, const char *user, const char *why)
 	fprintf(stderr, "popkeep: user %s: %s\n", user, why);
 }
 
+/* A connection; where one was lost, policyd gets a while to start. */
+static struct pk_policy_ask *
+open_ask(const struct sweep *s)
+{
+	struct pk_policy_ask *ask = pk_tool_ask(s->t);
+
+	if (ask != NULL || !s->lost)
+		return ask;
+	(void)sleep(PAUSE);
+	return pk_tool_ask(s->t);
+}
+
+/* false: policyd did not take it, or *result_r says why not. */
+static bool
+send_record(struct pk_policy_ask *ask, const struct pk_audit_context *c,
+    const struct pk_audit_item *item, enum pk_wire_result *result_r)
+{
+	struct pk_wire w;
+
+	pk_policy_ask_begin(ask, &w, PK_WIRE_RECORDS, 0);
+	pk_wire_put_context(&w, c, 0);
+	return pk_wire_put_item(&w, item) &&
+	    pk_policy_ask_records(ask, &w, result_r);
+}
+
 static bool
 record(struct sweep *s, enum pk_audit_event event, const char *user,
     const char *rule, const char *reason)
 {
 	enum pk_wire_result result = PK_WIRE_OK;
+	bool sent = false;
 	struct pk_audit_context c;
 	struct pk_audit_item item;
-	struct pk_wire w;
 
 	memset(&c, 0, sizeof(c));
 	memset(&item, 0, sizeof(item));
@@ -175,16 +204,23 @@ record(struct sweep *s, enum pk_audit_event event, const char *user,
 	(void)snprintf(c.rule, sizeof(c.rule), "%s", rule);
 	(void)snprintf(item.reason, sizeof(item.reason), "%s", reason);
 	item.event = event;
-	pk_policy_ask_begin(s->ask, &w, PK_WIRE_RECORDS, 0);
-	pk_wire_put_context(&w, &c, 0);
-	if (pk_wire_put_item(&w, &item) &&
-	    pk_policy_ask_records(s->ask, &w, &result) &&
-	    result == PK_WIRE_OK)
+	if (s->ask != NULL)
+		sent = send_record(s->ask, &c, &item, &result);
+	/* It may have been started anew since the sweep began. */
+	if (!sent && (s->ask == NULL || !s->ask->silent)) {
+		s->lost = true;
+		pk_policy_ask_close(&s->ask);
+		s->ask = open_ask(s);
+		if (s->ask != NULL)
+			sent = send_record(s->ask, &c, &item, &result);
+	}
+	if (sent && result == PK_WIRE_OK)
 		return true;
 	bar_hide(s);
 	fprintf(stderr, "popkeep: %s is not recorded: %s\n",
 	    pk_audit_event_name(event), result != PK_WIRE_OK ?
-	    pk_wire_result_name(result) : s->ask->why);
+	    pk_wire_result_name(result) : s->ask != NULL ? s->ask->why :
+	    "popkeep-policyd is away");
 	return false;
 }
 
@@ -237,7 +273,7 @@ need_child(struct sweep *s, const struct pk_account *a)
 		return true;
 	end_child(s);
 	/* Opened while we are root: the worker may not. */
-	s->worker.ask = pk_tool_ask(s->t);
+	s->worker.ask = open_ask(s);
 	if (s->worker.ask != NULL &&
 	    !pk_policy_ask_narrow(s->worker.ask, only)) {
 		fprintf(stderr, "popkeep: %s\n", s->worker.ask->why);
@@ -278,6 +314,17 @@ come_back(struct sweep *s, const char *user)
 		s->busy_count++;
 }
 
+/* The same again in a while, if there is another round. */
+static bool
+is_put_off(struct sweep *s, const char *user)
+{
+	if (s->last_round)
+		return false;
+	s->mailboxes--;
+	come_back(s, user);
+	return true;
+}
+
 static void
 take_result(struct sweep *s, const char *user, struct pk_sweep_result *r)
 {
@@ -295,11 +342,8 @@ take_result(struct sweep *s, const char *user, struct pk_sweep_result *r)
 		say_braked(s, user, r);
 		return;
 	case PK_TOOL_BOX_BUSY:
-		if (!s->last_round) {
-			s->mailboxes--;
-			come_back(s, user);
+		if (is_put_off(s, user))
 			return;
-		}
 		s->skipped_busy++;
 		bar_hide(s);
 		printf("%s: skipped: a session has the lock\n", user);
@@ -307,7 +351,9 @@ take_result(struct sweep *s, const char *user, struct pk_sweep_result *r)
 	case PK_TOOL_BOX_FAILED:
 		break;
 	}
-	say_failed(s, user, r->why);
+	s->lost = s->lost || r->away == 1;
+	if (r->away != 1 || !is_put_off(s, user))
+		say_failed(s, user, r->why);
 }
 
 /* One of pk_users_each(). */

@@ -135,6 +135,28 @@ class Sweep(Policyd):
         self.assertIn("ann: 2 disposed of",
                       self.done(0, "sweep", "--all").stdout)
 
+    def test_sweep_goes_on_with_a_new_policyd(self):
+        old = self.mail("ann", 2, 40)
+        f = self.lock("ann")
+        self.mail("ben", 2, 40)
+        p = subprocess.Popen(self.argv("sweep", "--all"), text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        # It has a connection for itself, and one for the next mailbox.
+        end = time.monotonic() + 20
+        while len(self.records("disposed")) < 2:
+            self.assertLess(time.monotonic(), end)
+        self.stop()
+        self.start()
+        f.close()
+        out, err = p.communicate(timeout=50)
+        self.assertEqual(p.returncode, 0, out + err)
+        self.assertIn("ann: 2 disposed of\n", out)
+        self.assertIn("3 mailboxes: 4 disposed of", out)
+        self.assertEqual(sorted(x["uidl"] for x in self.records("disposed")
+                                if x["user"] == "ann"), sorted(old))
+        sweep, = self.records("sweep")
+        self.assertIn("mailboxes=3 disposed=4", sweep["reason"])
+
     def test_busy_for_a_while(self):
         self.mail("ann", 2, 40)
         f = self.lock("ann")
