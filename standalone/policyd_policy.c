@@ -21,6 +21,9 @@
 #include "standalone/policy_state.h"
 #include "standalone/policyd_private.h"
 
+/* Octets that a status keeps for how many braked rules it does not name. */
+#define STATUS_MORE	64
+
 /* Milliseconds in which the parent must take what was said before. */
 #define PARENT_PATIENCE	2000
 
@@ -245,7 +248,7 @@ static size_t append(char *out, size_t size, size_t len,
     const char *format, ...)
     __attribute__((__format__(__printf__, 4, 5)));
 
-/* Behind len octets of out, as far as there is room; the new length. */
+/* Behind len octets of out, whole or not at all; the new length. */
 static size_t
 append(char *out, size_t size, size_t len, const char *format, ...)
 {
@@ -255,19 +258,42 @@ append(char *out, size_t size, size_t len, const char *format, ...)
 	va_start(ap, format);
 	n = vsnprintf(out + len, size - len, format, ap);
 	va_end(ap);
-	if (n < 0)
-		return len;
-	return (size_t)n < size - len ? len + (size_t)n : size - 1;
+	if (n >= 0 && (size_t)n < size - len)
+		return len + (size_t)n;
+	out[len] = '\0';
+	return len;
+}
+
+/* One line each, as far as there is room, and how many there are more. */
+static void
+append_braked(char *out, size_t size, size_t len, const struct pk_policy *p)
+{
+	size_t i, room = size - STATUS_MORE, before;
+	unsigned more = 0;
+
+	for (i = 0; i < p->retentions; i++) {
+		if (!p->retention[i].rule.braked)
+			continue;
+		before = len;
+		if (more == 0 && len < room)
+			len = append(out, room, len, "brake: rule %s waits "
+			    "for \"popkeep policy accept\"\n",
+			    p->retention[i].rule.name);
+		more += len == before;
+	}
+	if (more > 0)
+		(void)append(out, size, len, "brake: and %u rules more wait "
+		    "for that\n", more);
 }
 
 void
 pk_policyd_status(char *out, size_t size)
 {
 	const struct pk_policy *p = pk_policyd.policy;
-	size_t i, len;
+	size_t len;
 
-	len = append(out, size, 0, "policy %s: %zu rules, %zu holds, mode %s, "
-	    "audit %s\ngroups %s\n", pk_policyd.settings->policy,
+	len = append(out, size, 0, "policy %.256s: %zu rules, %zu holds, "
+	    "mode %s, audit %s\ngroups %s\n", pk_policyd.settings->policy,
 	    p->retentions, p->holds, p->dry_run ? "dry-run" : "enforce",
 	    pk_audit_name(p->audit), pk_policyd.groups == NULL ?
 	    "not resolved yet" : "resolved");
@@ -275,13 +301,9 @@ pk_policyd_status(char *out, size_t size)
 		len = append(out, size, len, "brake: the wall clock ran away: "
 		    "no disposal by policy\n");
 	if (pk_policyd.log_failing)
-		len = append(out, size, len, "audit log: %s: nothing is "
+		len = append(out, size, len, "audit log: %.400s: nothing is "
 		    "disposed of\n", pk_policyd.log_why);
-	for (i = 0; i < p->retentions; i++)
-		if (p->retention[i].rule.braked)
-			len = append(out, size, len, "brake: rule %s waits "
-			    "for \"popkeep policy accept\"\n",
-			    p->retention[i].rule.name);
+	append_braked(out, size, len, p);
 }
 
 bool

@@ -1656,7 +1656,7 @@ test_policyd_writes_everything_at_sigterm(void **state)
 
 /* A long name of the policy, and everything that can be said of it. */
 static void
-test_policyd_cuts_its_status(void **state)
+test_policyd_tells_its_status_in_whole_lines(void **state)
 {
 	char text[PK_WIRE_TEXT + 1], name[201];
 	size_t len = strlen(dir), i;
@@ -1680,7 +1680,10 @@ test_policyd_cuts_its_status(void **state)
 	shared->sync_fails = true;
 	assert_int_equal(intend(root, "anna", "1"), PK_WIRE_FAILED);
 	assert_int_equal(done(root, PK_WIRE_STATUS, text), PK_WIRE_OK);
-	assert_int_equal(strlen(text), PK_WIRE_TEXT);
+	assert_int_equal(text[strlen(text) - 1], '\n');
+	assert_non_null(strstr(text, ": nothing is disposed of\n"));
+	assert_non_null(strstr(text, "brake: rule a waits for "
+	    "\"popkeep policy accept\"\n"));
 	shared->sync_fails = false;
 	close(root);
 }
@@ -1745,7 +1748,7 @@ main(void)
 		TEST_RUNNING(test_policyd_ends_when_nobody_asks_any_more),
 		TEST_RUNNING(test_policyd_does_not_wait_for_ever_at_the_end),
 		TEST(test_policyd_writes_everything_at_sigterm),
-		TEST(test_policyd_cuts_its_status),
+		TEST(test_policyd_tells_its_status_in_whole_lines),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

@@ -475,6 +475,24 @@ class Sweep(Policyd):
         self.policy("nonsense = 1\n")
         self.failed(1, "policy.conf:1: ", "policy", "reload")
 
+    def test_policy_counts_what_it_does_not_name(self):
+        for count in (1, 10, 60):
+            self.policy("".join(
+                'retention "rule-%02d" { users = { "u%02d" } '
+                'unread = "1d" }\n' % (i, i) for i in range(count)))
+            self.done(0, "policy", "reload")
+            lines = self.done(0, "policy").stdout.splitlines(keepends=True)
+            named = [line for line in lines if line.endswith(
+                ' waits for "popkeep policy accept"\n')]
+            more = [line for line in lines if "more wait" in line]
+            self.assertEqual([line.split()[2] for line in named], [
+                "rule-%02d" % i for i in range(len(named))])
+            self.assertEqual(more, [] if len(named) == count else [
+                "brake: and %d rules more wait for that\n" % (
+                    count - len(named))])
+            self.assertGreaterEqual(len(named), min(count, 10))
+            self.assertEqual(len(lines), 2 + len(named) + len(more))
+
     def test_output_to_a_closed_pipe(self):
         self.mail("ann", 200, 1)
         read, write = os.pipe()
