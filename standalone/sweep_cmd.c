@@ -525,47 +525,58 @@ usage(FILE *to, int status)
 	return status;
 }
 
-int
-pk_sweep_command(struct pk_tool *t, int argc, char **argv)
+/*
+ * After "--user" any number of users: operands that follow it are such, too
+ * ("-" makes getopt tell them in their order).  names has room for all.
+ */
+static bool
+parse_args(int argc, char **argv, struct sweep *s, bool *all_r, char **names,
+    size_t *count_r)
 {
 	static const struct option options[] = {
 		{ "dry-run", no_argument, NULL, 'n' },
 		{ "force", no_argument, NULL, 'F' },
 		{ "user", required_argument, NULL, 'u' },
 		{ "all", no_argument, NULL, 'a' },
-		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 }
 	};
+	bool in_users = false;
+	int option;
+
+	*all_r = false;
+	*count_r = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "-nu:", options, NULL)) !=
+	    -1) {
+		in_users = option == 'u' || (option == 1 && in_users);
+		if (in_users)
+			names[(*count_r)++] = optarg;
+		else if (option == 'n')
+			s->worker.dry_run = true;
+		else if (option == 'F')
+			s->worker.force = true;
+		else if (option == 'a')
+			*all_r = true;
+		else
+			return false;
+	}
+	return optind == argc && *all_r == (*count_r == 0);
+}
+
+int
+pk_sweep_command(struct pk_tool *t, int argc, char **argv)
+{
 	char **names = calloc((size_t)argc + 1, sizeof(*names));
-	int option, status = PK_EXIT_USAGE;
-	bool all = false, wrong = names == NULL;
-	size_t count = 0;
+	int status = PK_EXIT_USAGE;
+	size_t count;
 	struct sweep s;
+	bool all;
 
 	memset(&s, 0, sizeof(s));
-	while (!wrong && (option = getopt_long(argc, argv, "nu:", options,
-	    NULL)) != -1) {
-		switch (option) {
-		case 'n':
-			s.worker.dry_run = true;
-			break;
-		case 'F':
-			s.worker.force = true;
-			break;
-		case 'u':
-			names[count++] = optarg;
-			break;
-		case 'a':
-			all = true;
-			break;
-		case 'h':
-			free(names);
-			return usage(stdout, PK_EXIT_OK);
-		default:
-			wrong = true;
-		}
-	}
-	if (wrong || optind != argc || all == (count > 0))
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		status = usage(stdout, PK_EXIT_OK);
+	else if (names == NULL || !parse_args(argc, argv, &s, &all, names,
+	    &count))
 		(void)usage(stderr, PK_EXIT_USAGE);
 	else if (!pk_tool_read(t))
 		status = PK_EXIT_FAILED;

@@ -142,6 +142,8 @@ class Usage(Tool):
                      ("explain", "a", "b", "c"), ("explain", "-x", "a"),
                      ("sweep",), ("sweep", "--all", "--user", "ann"),
                      ("sweep", "--all", "ann"), ("sweep", "--what"),
+                     ("sweep", "ann", "--user", "ben"),
+                     ("sweep", "--user", "ann", "--force", "ben"),
                      ("hold",), ("hold", "x"), ("hold", "add", "n"),
                      ("hold", "add", "--user", "ann"),
                      ("hold", "add", "n", "--user", "a", "--sweep"),

@@ -223,6 +223,13 @@ class Sweep(Policyd):
         self.done(0, "sweep", "--user", "ann", "--force")
         self.assertEqual(self.uids("ann"), [])
 
+    def test_sweep_takes_many_users(self):
+        self.mail("ann", 1, 40)
+        self.mail("ben", 1, 40)
+        r = self.done(0, "sweep", "--user", "ben", "ann", "--dry-run",
+                      "--user", "cid")
+        self.assertIn("3 mailboxes, would be: 2 disposed of", r.stdout)
+
     def test_sweep_brake_is_a_share(self):
         self.mail("ann", 30, 40)
         self.mail("ann", 30, 1)
