@@ -18,7 +18,7 @@ enum pk_exit {
 	PK_EXIT_OK = 0,
 	PK_EXIT_FAILED = 1,	/* no such user, or something went wrong */
 	PK_EXIT_USAGE = 2,
-	PK_EXIT_SKIPPED = 3,	/* sweep: some mailboxes were left out */
+	PK_EXIT_SKIPPED = 3,	/* a sweep: some mailboxes were left out */
 };
 
 /* What precedes the command, and what is read by it. */
