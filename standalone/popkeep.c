@@ -89,6 +89,7 @@ run(struct pk_tool *t, int argc, char **argv)
 			continue;
 		/* Begin anew (glibc). */
 		optind = 0;
+		pk_tool_begin();
 		status = commands[i].run(t, argc, argv);
 		pk_tool_deinit(t);
 		return status;

@@ -228,15 +228,50 @@ pk_tool_match(const struct pk_patterns *patterns, const char *user)
 	return NULL;
 }
 
+/* ---- standard output ------------------------------------------------------- */
+
+/* Of the first write that failed: stdio only knows that there was one. */
+static int output_errno;
+
+static ssize_t
+write_output(void *cookie, const char *data, size_t len)
+{
+	size_t written = 0;
+	ssize_t n;
+
+	(void)cookie;
+	while (written < len && output_errno == 0) {
+		n = write(STDOUT_FILENO, data + written, len - written);
+		if (n >= 0)
+			written += (size_t)n;
+		else if (errno != EINTR)
+			output_errno = errno;
+	}
+	return (ssize_t)written;
+}
+
+void
+pk_tool_begin(void)
+{
+	const cookie_io_functions_t io = { .write = write_output };
+	FILE *f = fopencookie(NULL, "w", io);
+
+	/* The usual one does, too, but for the reason of an error. */
+	if (f == NULL)
+		return;
+	(void)setvbuf(f, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF,
+	    BUFSIZ);
+	stdout = f;
+}
+
 int
 pk_tool_finish(int status)
 {
-	errno = 0;
-	if (fflush(stdout) != EOF && !ferror(stdout))
+	bool failed = fflush(stdout) == EOF || ferror(stdout);
+
+	if (!failed || output_errno == EPIPE)
 		return status;
-	if (errno == EPIPE)
-		return status;
-	fprintf(stderr, "popkeep: standard output: %s\n", errno != 0 ?
-	    strerror(errno) : "it could not be written");
+	fprintf(stderr, "popkeep: standard output: %s\n", output_errno != 0 ?
+	    strerror(output_errno) : "it could not be written");
 	return PK_EXIT_FAILED;
 }

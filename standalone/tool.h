@@ -77,6 +77,9 @@ const char *pk_tool_time(int64_t time, char out[PK_TOOL_TIME_SIZE]);
 const char *pk_tool_match(const struct pk_patterns *patterns,
     const char *user);
 
+/* The begin of a command: watch standard output. */
+void pk_tool_begin(void);
+
 /*
  * The end of a command: flush standard output.  Returns status, or
  * PK_EXIT_FAILED where that failed, with a line, unless nobody reads it.

@@ -515,6 +515,17 @@ class Sweep(Policyd):
         self.assertEqual(r.returncode, 1)
         self.assertIn(b"standard output: ", r.stderr)
 
+    def test_output_to_a_pipe_that_is_closed_later(self):
+        self.mail("ann", 1500, 1)
+        for args in (("explain", "ann"), ("explain", "--json", "ann")):
+            p = subprocess.Popen(self.argv(*args), stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, restore_signals=False)
+            p.stdout.readline()
+            p.stdout.close()
+            err = p.stderr.read()
+            self.assertEqual((p.wait(50), err), (0, b""), args)
+            p.stderr.close()
+
 
 if __name__ == "__main__":
     if len(sys.argv) > 1 and os.path.exists(sys.argv[1]):
