@@ -21,7 +21,8 @@ struct request;
 
 struct subcommand {
 	const char *name;
-	bool changes;		/* needs the maildrop, and messages named */
+	bool changes;		/* locks the maildrop; messages are named */
+	bool alone;		/* does without a Maildir, too */
 	bool (*run)(const struct request *q, struct pk_tool_box *b,
 	    struct pk_tool_child_io *io);
 };
@@ -231,6 +232,9 @@ open_box(const struct request *q, struct pk_tool_box *b)
 
 	if (q->sub->changes)
 		end = pk_tool_box_open(b);
+	/* What became of them cannot be told while one of the places is away. */
+	if (end == PK_TOOL_BOX_ABSENT && q->sub->alone)
+		return pk_tool_box_open_retained(b);
 	if (end == PK_TOOL_BOX_OK && q->sub->changes)
 		end = pk_tool_box_close_intents(b, &closed);
 	if (end != PK_TOOL_BOX_OK)
@@ -247,8 +251,9 @@ run_box(const struct request *q, struct pk_tool_box *b,
 	case PK_TOOL_BOX_OK:
 		return q->sub->run(q, b, io);
 	case PK_TOOL_BOX_ABSENT:
-		fprintf(io->err, "popkeep: user %s: there is no Maildir %s\n",
-		    q->account.user, q->account.maildir);
+		fprintf(io->err, "popkeep: user %s: there is no Maildir %s%s\n",
+		    q->account.user, q->account.maildir, q->sub->alone ? "" :
+		    " to restore to");
 		return false;
 	case PK_TOOL_BOX_BUSY:
 		fprintf(io->err, "popkeep: user %s: IN-USE: a session or a "
@@ -283,9 +288,9 @@ run_child(struct pk_tool_child_io *io, void *arg)
 /* ---- the command ------------------------------------------------------- */
 
 static const struct subcommand subcommands[] = {
-	{ "list", false, run_list },
-	{ "restore", true, run_restore },
-	{ "purge", true, run_purge },
+	{ "list", false, true, run_list },
+	{ "restore", true, false, run_restore },
+	{ "purge", true, true, run_purge },
 };
 
 static int

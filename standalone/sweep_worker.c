@@ -176,10 +176,12 @@ sweep_box(const struct pk_sweep *s, struct pk_tool_box *b,
 	if (end == PK_TOOL_BOX_OK)
 		end = tidy(b, s->dry_run, r);
 	else if (end == PK_TOOL_BOX_ABSENT)
+		end = pk_tool_box_open_retained(b);
+	if (end == PK_TOOL_BOX_ABSENT)
 		return PK_TOOL_BOX_OK;	/* nobody wrote to them yet */
 	if (s->dry_run)
 		b->ask = NULL;		/* nothing is recorded or done */
-	if (end == PK_TOOL_BOX_OK)
+	if (end == PK_TOOL_BOX_OK && b->md != NULL)
 		end = update(&l, b, PK_OCCASION_SWEEP);
 	if (end == PK_TOOL_BOX_OK && b->retained != NULL)
 		end = update(&l, b, PK_OCCASION_RETAINED);

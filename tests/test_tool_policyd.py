@@ -470,6 +470,31 @@ class Sweep(Policyd):
                     "ann", old[0])
         self.assertEqual(self.retained("ann"), old)
 
+    def test_retained_without_a_maildir(self):
+        old = self.mail("ann", 3, 40)
+        self.done(0, "hold", "add", "h", "--user", "ann")
+        self.done(0, "sweep", "--all")
+        shutil.rmtree(self.path("mail/ann/Maildir"))
+        self.failed(1, old[0] + ": kept: hold:h", "retained", "purge", "ann",
+                    old[0])
+        self.done(0, "hold", "release", "h")
+        self.assertEqual([m["verdict"] for m in json.loads(self.done(
+            0, "retained", "list", "--json", "ann").stdout)],
+            ["dispose"] * 3)
+        for args in ((old[0],), ("--all",)):
+            self.failed(1, "there is no Maildir " + self.path(
+                "mail/ann/Maildir") + " to restore to", "retained", "restore",
+                "ann", *args)
+        r = self.done(0, "retained", "purge", "ann", old[0])
+        self.assertEqual(r.stdout, old[0] + ": purged\n")
+        self.assertIn("would purge " + old[1], self.done(
+            0, "sweep", "--all", "--dry-run").stdout)
+        self.assertIn("ann: 2 purged", self.done(0, "sweep", "--all").stdout)
+        self.assertEqual(self.retained("ann"), [])
+        self.assertFalse(os.path.exists(self.path("mail/ann/Maildir")))
+        self.failed(1, "there is no Maildir", "retained", "purge", "cid",
+                    "--all")
+
     def test_policy(self):
         self.assertIn("1 rules, 0 holds", self.done(0, "policy").stdout)
         self.policy(POLICY.replace("30d", "20d"))
