@@ -541,7 +541,9 @@ is_sound(const struct args *args)
 		    "like 2026-12-31\n", args->name);
 		return false;
 	}
-	return true;
+	/* The record says "hold:NAME " before. */
+	return args->name == NULL || pk_tool_note_fits("hold", args->note,
+	    strlen(args->name) + strlen("hold: "));
 }
 
 static int

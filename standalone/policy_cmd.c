@@ -61,6 +61,8 @@ pk_policy_command(struct pk_tool *t, int argc, char **argv)
 	if (!(argc == 1 || ((accept || reload) && (argc == 2 ||
 	    note != NULL))))
 		return usage(stderr, PK_EXIT_USAGE);
+	if (!pk_tool_note_fits("policy", note, 0))
+		return PK_EXIT_USAGE;
 	if (pk_tool_read(t))
 		ask = pk_tool_ask(t);
 	if (ask != NULL)

@@ -155,6 +155,22 @@ pk_tool_who(const char *why, char out[PK_WIRE_TEXT + 1])
 }
 
 bool
+pk_tool_note_fits(const char *command, const char *note, size_t extra)
+{
+	char who[PK_WIRE_TEXT + 1];
+	size_t used;
+
+	pk_tool_who("", who);
+	used = extra + strlen(who);
+	if (note == NULL || used + strlen(note) < PK_AUDIT_REASON_SIZE)
+		return true;
+	fprintf(stderr, "popkeep: %s: --note: expected at most %zu octets: a "
+	    "record has room for no more\n", command, used <
+	    PK_AUDIT_REASON_SIZE ? PK_AUDIT_REASON_SIZE - 1 - used : 0);
+	return false;
+}
+
+bool
 pk_tool_reload(struct pk_policy_ask *ask, enum pk_wire_type type,
     const char *why)
 {

@@ -59,6 +59,13 @@ bool pk_tool_policy_of(struct pk_policy_ask *ask,
  */
 void pk_tool_who(const char *why, char out[PK_WIRE_TEXT + 1]);
 
+/*
+ * Has a record room for note (NULL: none), behind who does this and extra
+ * octets?  false: a line was printed.
+ */
+bool pk_tool_note_fits(const char *command, const char *note, size_t extra)
+    __attribute__((__warn_unused_result__));
+
 /* RELOAD or ACCEPT.  false: it was refused, and a line was printed. */
 bool pk_tool_reload(struct pk_policy_ask *ask, enum pk_wire_type type,
     const char *why) __attribute__((__warn_unused_result__));

@@ -428,6 +428,37 @@ class Sweep(Policyd):
         self.assertEqual(self.files("etc"), before)
         self.assertEqual(self.records("release"), [])
 
+    def limit(self, *args):
+        """The limit for a note that is too long, as the tool says it."""
+        r = self.failed(2, "--note: expected at most ", *args, "--note",
+                        "x" * 1000)
+        limit = int(r.stderr.split("at most ")[1].split()[0])
+        self.assertGreater(limit, 100)
+        self.failed(2, "--note: expected at most %d octets" % limit, *args,
+                    "--note", "x" * (limit + 1))
+        return limit
+
+    def test_notes_are_recorded_whole(self):
+        limits = []
+        for name in ("h", "h" * 40):
+            limit = self.limit("hold", "add", name, "--user", "ann")
+            self.done(0, "hold", "add", name, "--user", "ann", "--note",
+                      "y" * (limit - 1) + "z")
+            self.assertTrue(self.records("hold")[-1]["reason"].endswith(
+                "yz"))
+            limits.append(limit)
+            self.assertEqual(self.limit("hold", "release", name), limit)
+            self.done(0, "hold", "release", name, "--note",
+                      "y" * (limit - 1) + "z")
+            self.assertTrue(self.records("release")[-1]["reason"].endswith(
+                "yz"))
+        self.assertEqual(limits[0] - limits[1], 39)
+        for what in ("accept", "reload"):
+            limit = self.limit("policy", what)
+            self.done(0, "policy", what, "--note", "y" * (limit - 1) + "z")
+            self.assertTrue(self.records("policy")[-1]["reason"].endswith(
+                "yz"))
+
     def test_hold_release_sweeps_its_users(self):
         self.mail("ann", 1, 40)
         self.mail("ben", 1, 40)
