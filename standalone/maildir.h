@@ -89,13 +89,15 @@ bool pk_maildir_present(const struct pk_maildrop *md, const char *uid,
  * with both locks held.  Open the maildrop first, as sessions do.  Neither
  * changes the list of md (a restored message is in it at the next opening).
  *
- * _restore() moves a message back, to cur, under the name it has; an identical
- * message that is there already is taken for it.  PK_ERR_NOTFOUND: it is not
- * in the Retained place.  PK_ERR_NOMEM, PK_ERR_IO: it still is, and
- * pk_maildir_why(retained) says why.
+ * _restore() moves those messages of retained back for which plan has
+ * PK_RETAIN and not PK_KEEP, to cur, under the names they have; an identical
+ * message that is there already is taken for one.  outcome_r, like plan, has an
+ * octet for each message of retained: PK_OUTCOME_RETAINED: it is in md;
+ * _VANISHED: it is not in the Retained place; _FAILED: it still is, and
+ * pk_maildir_why(retained) says why; _KEPT: it was not planned.
  */
-enum pk_err pk_maildir_restore(struct pk_maildrop *retained, const char *uid,
-    size_t uid_len, struct pk_maildrop *md) PK_WARN_UNUSED;
+void pk_maildir_restore(struct pk_maildrop *retained, const uint8_t *plan,
+    uint8_t *outcome_r, struct pk_maildrop *md);
 
 /*
  * _drop_doubles() is for the sweep: a crash between copying and unlinking left

@@ -74,52 +74,86 @@ run_list(const struct request *q, struct pk_tool_box *b,
 /* ---- restore ----------------------------------------------------------- */
 
 static bool
-restore_one(const struct request *q, struct pk_tool_box *b,
-    struct pk_tool_child_io *io, const char *uidl)
+not_retained(const struct request *q, struct pk_tool_child_io *io,
+    const char *uidl, size_t len)
 {
-	switch (pk_tool_box_restore(b, uidl)) {
-	case PK_TOOL_BOX_OK:
-		fprintf(io->out, "%s: restored\n", uidl);
-		return true;
-	case PK_TOOL_BOX_ABSENT:
-		fprintf(io->err, "popkeep: user %s: %s: it is not retained\n",
-		    q->account.user, uidl);
-		return false;
-	case PK_TOOL_BOX_BUSY:
-	case PK_TOOL_BOX_VETOED:
-	case PK_TOOL_BOX_FAILED:
-		break;
-	}
-	fprintf(io->err, "popkeep: user %s: %s: not restored: %s\n",
-	    q->account.user, uidl, b->why);
+	fprintf(io->err, "popkeep: user %s: %.*s: it is not retained\n",
+	    q->account.user, (int)len, uidl);
 	return false;
+}
+
+/* Those that were named, or all.  false: some are not there. */
+static bool
+plan_restore(const struct request *q, const struct pk_tool_box *b,
+    struct pk_tool_child_io *io, uint8_t *plan, uint32_t count)
+{
+	uint32_t msgno;
+	bool ok = true;
+	size_t k;
+
+	memset(plan, q->all ? PK_RETAIN : PK_KEEP, count);
+	for (k = 0; k < q->count; k++) {
+		msgno = b->retained == NULL ? 0 : pk_maildir_find(b->retained,
+		    q->uidls[k], strlen(q->uidls[k]));
+		if (msgno != 0)
+			plan[msgno - 1] = PK_RETAIN;
+		else
+			ok = not_retained(q, io, q->uidls[k],
+			    strlen(q->uidls[k]));
+	}
+	return ok;
+}
+
+/* false: some of them are not restored. */
+static bool
+show_restored(const struct request *q, const struct pk_tool_box *b,
+    struct pk_tool_child_io *io, const uint8_t *plan, const uint8_t *outcome)
+{
+	uint32_t i, n = b->retained->ops->count(b->retained);
+	struct pk_message_info info;
+	bool ok = true;
+
+	for (i = 0; i < n; i++) {
+		if (plan[i] == PK_KEEP)
+			continue;
+		b->retained->ops->info(b->retained, i + 1, &info);
+		if (outcome[i] == PK_OUTCOME_RETAINED) {
+			fprintf(io->out, "%.*s: restored\n",
+			    (int)info.uid_len, info.uid);
+			continue;
+		}
+		ok = false;
+		if (outcome[i] == PK_OUTCOME_VANISHED)
+			(void)not_retained(q, io, info.uid, info.uid_len);
+		else
+			fprintf(io->err, "popkeep: user %s: %.*s: not "
+			    "restored: %s\n", q->account.user,
+			    (int)info.uid_len, info.uid, b->why);
+	}
+	return ok;
 }
 
 static bool
 run_restore(const struct request *q, struct pk_tool_box *b,
     struct pk_tool_child_io *io)
 {
-	char uidl[PK_UNIQUE_ID_MAX + 1];
-	struct pk_message_info info;
-	uint32_t i, n = b->retained != NULL ?
+	uint32_t n = b->retained != NULL ?
 	    b->retained->ops->count(b->retained) : 0;
-	bool ok = true;
-	size_t k;
+	uint8_t *plan = calloc((size_t)n * 2 + 1, 1);
+	bool ok;
 
-	for (k = 0; k < q->count; k++)
-		if (b->retained == NULL) {
-			fprintf(io->err, "popkeep: user %s: %s: it is not "
-			    "retained\n", q->account.user, q->uidls[k]);
-			ok = false;
-		} else {
-			ok = restore_one(q, b, io, q->uidls[k]) && ok;
-		}
-	for (i = 1; q->all && i <= n; i++) {
-		b->retained->ops->info(b->retained, i, &info);
-		memcpy(uidl, info.uid, info.uid_len);
-		uidl[info.uid_len] = '\0';
-		ok = restore_one(q, b, io, uidl) && ok;
+	if (plan == NULL) {
+		fprintf(io->err, "popkeep: user %s: out of memory\n",
+		    q->account.user);
+		return false;
 	}
+	ok = plan_restore(q, b, io, plan, n);
+	if (memchr(plan, PK_RETAIN, n) != NULL) {
+		ok = pk_tool_box_restore(b, plan, plan + n) ==
+		    PK_TOOL_BOX_OK && ok;
+		ok = show_restored(q, b, io, plan, plan + n) && ok;
+	}
+	free(plan);
 	return ok;
 }
 

@@ -446,53 +446,145 @@ pk_tool_box_drop_doubles(struct pk_tool_box *b, uint32_t *dropped_r)
 	return pk_tool_box_open(b);
 }
 
-/* The intent, asked anew where the policy has changed meanwhile. */
+/* ---- restoring --------------------------------------------------------- */
+
+struct restoring {
+	struct pk_tool_box *b;
+	const uint8_t *plan;
+	uint8_t *outcome;
+	uint8_t *step, *step_outcome;	/* of a packet */
+	uint32_t count;
+};
+
+static void
+restored_item(const struct restoring *r, uint32_t msgno, bool intent,
+    struct pk_audit_item *item)
+{
+	enum pk_outcome outcome = (enum pk_outcome)r->outcome[msgno - 1];
+	enum pk_audit_event event = intent ? PK_AUDIT_DISPOSE_INTENT :
+	    outcome == PK_OUTCOME_RETAINED ? PK_AUDIT_RESTORED :
+	    outcome == PK_OUTCOME_VANISHED ? PK_AUDIT_VANISHED :
+	    PK_AUDIT_CLOSED_UNKNOWN;
+
+	pk_verdicts_item(r->b->retained, msgno, event, item);
+	(void)snprintf(item->reason, sizeof(item->reason), "%s",
+	    event == PK_AUDIT_CLOSED_UNKNOWN ? "not carried out: the message "
+	    "is retained still" : PK_INTENT_RESTORE);
+}
+
+/* From message *msgno on, before end, what a packet holds.  false: nothing. */
 static bool
-intend(struct pk_tool_box *b, const struct pk_audit_item *item)
+put_restored(const struct restoring *r, struct pk_wire *w, bool intents,
+    uint32_t *msgno, uint32_t end)
+{
+	struct pk_audit_item item;
+	bool any = false;
+
+	for (; *msgno < end; (*msgno)++) {
+		if (r->plan[*msgno - 1] == PK_KEEP)
+			continue;
+		restored_item(r, *msgno, intents, &item);
+		if (!pk_wire_put_item(w, &item))
+			break;
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * A packet of intents from message *msgno on, asked anew where the policy has
+ * changed meanwhile.  *any_r: there was one.
+ */
+static bool
+intend(const struct restoring *r, uint32_t *msgno, bool *any_r)
 {
 	enum pk_wire_result result = PK_WIRE_STALE;
+	struct pk_tool_box *b = r->b;
+	uint32_t from = *msgno;
+	struct pk_wire w;
 	unsigned tries;
 
 	for (tries = 0; result == PK_WIRE_STALE && tries < TRIES; tries++) {
 		if (tries > 0 && pk_tool_box_ask(b) != PK_TOOL_BOX_OK)
 			return false;
-		if (!record_item(b, item, PK_WIRE_DURABLE, &result))
+		*msgno = from;
+		begin(b, &w, PK_WIRE_DURABLE);
+		*any_r = put_restored(r, &w, true, msgno, r->count + 1);
+		if (!*any_r || b->up.audit == PK_AUDIT_OFF)
+			return true;
+		if (!pk_policy_ask_records(b->ask, &w, &result)) {
+			(void)fail(b, b->ask->why);
 			return false;
+		}
 	}
 	if (result != PK_WIRE_OK)
 		(void)fail(b, pk_wire_result_name(result));
 	return result == PK_WIRE_OK;
 }
 
-enum pk_tool_box_end
-pk_tool_box_restore(struct pk_tool_box *b, const char *uidl)
+static void
+move_back(const struct restoring *r, uint32_t from, uint32_t end)
 {
-	uint32_t msgno = pk_maildir_find(b->retained, uidl, strlen(uidl));
-	bool audit = b->up.audit != PK_AUDIT_OFF;
-	enum pk_wire_result result = PK_WIRE_OK;
-	struct pk_audit_item item;
-	enum pk_err err;
+	struct pk_tool_box *b = r->b;
 
-	if (msgno == 0)
-		return PK_TOOL_BOX_ABSENT;
-	pk_verdicts_item(b->retained, msgno, PK_AUDIT_DISPOSE_INTENT, &item);
-	(void)snprintf(item.reason, sizeof(item.reason), PK_INTENT_RESTORE);
-	if (audit && !intend(b, &item))
-		return PK_TOOL_BOX_FAILED;
-	err = pk_maildir_restore(b->retained, uidl, strlen(uidl), b->md);
-	item.event = err == PK_OK ? PK_AUDIT_RESTORED :
-	    err == PK_ERR_NOTFOUND ? PK_AUDIT_VANISHED :
-	    PK_AUDIT_CLOSED_UNKNOWN;
-	if (item.event == PK_AUDIT_CLOSED_UNKNOWN)
-		(void)snprintf(item.reason, sizeof(item.reason),
-		    "not carried out: the message is retained still");
-	if (audit && !record_item(b, &item, 0, &result))
-		return PK_TOOL_BOX_FAILED;
-	if (result != PK_WIRE_OK)
-		return fail(b, pk_wire_result_name(result));
-	if (err == PK_ERR_NOTFOUND)
-		return PK_TOOL_BOX_ABSENT;
-	return err == PK_OK ? PK_TOOL_BOX_OK :
-	    fail(b, err == PK_ERR_NOMEM ? "out of memory" :
-	    pk_maildir_why(b->retained));
+	memset(r->step, PK_KEEP, r->count);
+	memcpy(r->step + from - 1, r->plan + from - 1, end - from);
+	pk_maildir_restore(b->retained, r->step, r->step_outcome, b->md);
+	memcpy(r->outcome + from - 1, r->step_outcome + from - 1, end - from);
+	if (b->why[0] == '\0')
+		(void)snprintf(b->why, sizeof(b->why), "%s",
+		    pk_maildir_why(b->retained));
+}
+
+static bool
+record_restored(const struct restoring *r, uint32_t from, uint32_t end)
+{
+	struct pk_wire w;
+
+	while (r->b->up.audit != PK_AUDIT_OFF) {
+		begin(r->b, &w, 0);
+		if (!put_restored(r, &w, false, &from, end))
+			break;
+		if (!record(r->b, &w))
+			return false;
+	}
+	return true;
+}
+
+/* A packet of intents on disk, then their messages, then the outcomes. */
+static bool
+restore(const struct restoring *r)
+{
+	uint32_t msgno = 1, from;
+	bool any;
+
+	for (;;) {
+		from = msgno;
+		if (!intend(r, &msgno, &any))
+			return false;
+		if (!any)
+			return true;
+		move_back(r, from, msgno);
+		if (!record_restored(r, from, msgno))
+			return false;
+	}
+}
+
+enum pk_tool_box_end
+pk_tool_box_restore(struct pk_tool_box *b, const uint8_t *plan,
+    uint8_t *outcome)
+{
+	uint32_t count = b->retained->ops->count(b->retained);
+	struct restoring r = { .b = b, .plan = plan, .outcome = outcome,
+	    .count = count, .step = malloc((size_t)count * 2 + 1) };
+	bool ok;
+
+	if (r.step == NULL)
+		return fail(b, "out of memory");
+	r.step_outcome = r.step + count;
+	b->why[0] = '\0';
+	ok = restore(&r);
+	free(r.step);
+	return ok && memchr(outcome, PK_OUTCOME_FAILED, count) == NULL ?
+	    PK_TOOL_BOX_OK : PK_TOOL_BOX_FAILED;
 }

@@ -99,10 +99,13 @@ enum pk_tool_box_end pk_tool_box_update(struct pk_tool_box *b,
     void *arg) PK_WARN_UNUSED;
 
 /*
- * Bring a retained message back; both are open.  PK_TOOL_BOX_ABSENT: it is not
- * in the Retained place.
+ * Bring retained messages back; both are open.  plan and outcome have an octet
+ * for each message of the Retained place.  plan: PK_RETAIN for those that are
+ * to go back, else PK_KEEP.  outcome comes zeroed, and is then as that of
+ * pk_maildir_restore(); PK_OUTCOME_KEPT also for those that a failure (FAILED)
+ * left untried.  b->why may have a line on PK_TOOL_BOX_OK too.
  */
 enum pk_tool_box_end pk_tool_box_restore(struct pk_tool_box *b,
-    const char *uidl) PK_WARN_UNUSED;
+    const uint8_t *plan, uint8_t *outcome) PK_WARN_UNUSED;
 
 #endif

@@ -35,6 +35,34 @@ test_retained_finds_by_unique_id(void **state)
 	pk_maildir_close(&md);
 }
 
+static enum pk_err
+restore(struct pk_maildrop *kept, const char *uid, size_t uid_len,
+    struct pk_maildrop *md)
+{
+	uint32_t msgno = pk_maildir_find(kept, uid, uid_len);
+	uint8_t plan[16] = { PK_KEEP }, outcome[16];
+	uint32_t i, count = kept->ops->count(kept);
+
+	assert_true(count <= sizeof(plan));
+	if (msgno == 0)
+		return PK_ERR_NOTFOUND;
+	plan[msgno - 1] = PK_RETAIN;
+	pk_maildir_restore(kept, plan, outcome, md);
+	for (i = 0; i < count; i++)
+		assert_int_equal(outcome[i] == PK_OUTCOME_KEPT,
+		    i != msgno - 1);
+	switch (outcome[msgno - 1]) {
+	case PK_OUTCOME_RETAINED:
+		return PK_OK;
+	case PK_OUTCOME_VANISHED:
+		return PK_ERR_NOTFOUND;
+	default:
+		assert_int_equal(outcome[msgno - 1], PK_OUTCOME_FAILED);
+		assert_string_not_equal(pk_maildir_why(kept), "");
+		return PK_ERR_IO;
+	}
+}
+
 static void
 test_retained_restores_to_cur(void **state)
 {
@@ -52,13 +80,13 @@ test_retained_restores_to_cur(void **state)
 		calls.rename_errno = ways[i].err;
 		md = box_open();
 		kept = open_retained();
-		assert_int_equal(pk_maildir_restore(kept, "x", 1, md),
+		assert_int_equal(restore(kept, "x", 1, md),
 		    PK_ERR_NOTFOUND);
-		expect(ways[i].name, pk_maildir_restore(kept, "2.b", 3, md) ==
+		expect(ways[i].name, restore(kept, "2.b", 3, md) ==
 		    PK_OK);
 		expect(ways[i].name, has_text("cur/2.b:2,S", "b\n"));
 		assert_int_equal(count_in("kept/cur", NULL), 1);
-		assert_int_equal(pk_maildir_restore(kept, "2.b", 3, md),
+		assert_int_equal(restore(kept, "2.b", 3, md),
 		    PK_ERR_NOTFOUND);
 		assert_int_equal(md->ops->count(md), 0);
 		pk_maildir_close(&kept);
@@ -86,7 +114,7 @@ test_retained_restore_replaces_nothing(void **state)
 	box_put("cur/1.a:2,S", "other\n");
 	md = box_open();
 	kept = open_retained();
-	assert_int_equal(pk_maildir_restore(kept, "1.a", 3, md), PK_OK);
+	assert_int_equal(restore(kept, "1.a", 3, md), PK_OK);
 	assert_true(has_text("cur/1.a:2,S", "other\n"));
 	assert_int_equal(count_in("cur", "a\n"), 1);
 	assert_int_equal(count_in("cur", NULL), 2);
@@ -95,7 +123,7 @@ test_retained_restore_replaces_nothing(void **state)
 	box_put("kept/cur/2.b:2,", "b\n");
 	kept = open_retained();
 	box_remove("kept/cur/2.b:2,");
-	assert_int_equal(pk_maildir_restore(kept, "2.b", 3, md),
+	assert_int_equal(restore(kept, "2.b", 3, md),
 	    PK_ERR_NOTFOUND);
 	pk_maildir_close(&kept);
 	pk_maildir_close(&md);
@@ -119,7 +147,7 @@ restore_once(bool both, int rename_errno, int stepping, unsigned at,
 	calls.at = at;
 	calls.step = 0;
 	calls.stepping = stepping;
-	err = pk_maildir_restore(kept, "1.a", 3, md);
+	err = restore(kept, "1.a", 3, md);
 	calls.stepping = STEP_NONE;
 	*steps_r = calls.step;
 	pk_maildir_close(&kept);
@@ -139,7 +167,7 @@ assert_restores(const char *what)
 	memset(&calls, 0, sizeof(calls));
 	md = box_open();
 	kept = open_retained();
-	err = pk_maildir_restore(kept, "1.a", 3, md);
+	err = restore(kept, "1.a", 3, md);
 	expect(what, err == PK_OK || (err == PK_ERR_NOTFOUND &&
 	    pk_maildir_present(md, "1.a", 3)));
 	pk_maildir_close(&kept);

@@ -485,11 +485,49 @@ class Sweep(Policyd):
                          (sorted(old), []))
         self.assertEqual([(x["event"], x["reason"]) for x in self.records(
             "restored", "dispose-intent")][-6:],
-            [("dispose-intent", "restore"), ("restored", "restore")] * 3)
+            [("dispose-intent", "restore"), ("restored", "restore")] +
+            [("dispose-intent", "restore")] * 2 +
+            [("restored", "restore")] * 2)
         self.failed(1, "it is not retained", "retained", "restore", "ben",
                     old[0])
         self.failed(1, "it is not retained", "retained", "purge", "ben",
                     old[0])
+
+    def test_retained_restore_of_many(self):
+        """More than a packet has room for, and in no more time than needed."""
+        self.done(0, "explain", "ann")
+        old = self.mail("ann", 2000, 40, "popkeep-retained/new")
+        for name in ("tmp", "cur"):
+            os.mkdir(self.path("mail/ann/popkeep-retained", name))
+        self.own()
+        r = self.done(0, "retained", "restore", "ann", "--all")
+        self.assertEqual(sorted(r.stdout.splitlines()), sorted(
+            u + ": restored" for u in old))
+        self.assertEqual((self.uids("ann"), self.retained("ann")),
+                         (sorted(old), []))
+        got = [x["event"] for x in self.records("dispose-intent", "restored")]
+        self.assertEqual((got.count("dispose-intent"), got.count("restored")),
+                         (2000, 2000))
+        turns = sum(a != b for a, b in zip(got, got[1:]))
+        self.assertTrue(3 <= turns < 100, turns)
+
+    def test_retained_restore_names_what_is_not_restored(self):
+        self.mail("ann", 1, 1)
+        self.done(0, "explain", "ann")
+        old = self.mail("ann", 3, 40, "popkeep-retained/new")
+        for name in ("tmp", "cur"):
+            os.mkdir(self.path("mail/ann/popkeep-retained", name))
+        self.own()
+        shutil.rmtree(self.path("mail/ann/Maildir/tmp"))
+        self.write("mail/ann/Maildir/tmp", "")
+        r = self.done(1, "retained", "restore", "ann", "--all")
+        self.assertEqual(r.stderr.splitlines(), [
+            "popkeep: user ann: %s: not restored: tmp: Not a directory" % u
+            for u in old])
+        self.assertEqual(self.retained("ann"), sorted(old))
+        self.assertEqual([(x["event"], x["reason"]) for x in self.records(
+            "closed-unknown")], [("closed-unknown", "not carried out: the "
+                                  "message is retained still")] * 3)
 
     def test_retained_purge_obeys_a_rule_that_does_not_act(self):
         old = self.mail("ann", 1, 40)
