@@ -6,22 +6,17 @@
 #include "config.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <jansson.h>
-
 #include "engine/policy_file.h"
 #include "standalone/hold_cmd.h"
 #include "standalone/hold_file.h"
+#include "standalone/hold_list.h"
 #include "standalone/pattern_look.h"
 #include "standalone/policy_load.h"
 #include "standalone/sweep_cmd.h"
-#include "standalone/tool_rows.h"
-
-#define SECONDS_PER_DAY 86400
 
 struct args {
 	const char *name;		/* NULL: not given */
@@ -38,6 +33,7 @@ enum {
 	OPTION_NOTE = 1 << 2,
 	OPTION_SWEEP = 1 << 3,
 	OPTION_JSON = 1 << 4,
+	OPTION_SOCKET = 1 << 5,
 };
 
 struct subcommand {
@@ -117,6 +113,12 @@ is_as_asked(const struct pk_policy *p, const struct args *args)
 	return true;
 }
 
+static const struct pk_username_rules *
+names_of(const struct pk_tool *t)
+{
+	return t->settings != NULL ? &t->settings->names : NULL;
+}
+
 /* A hold on a name that nobody has holds nothing. */
 static bool
 are_spelt(const struct pk_tool *t, const struct args *args)
@@ -126,8 +128,8 @@ are_spelt(const struct pk_tool *t, const struct args *args)
 	size_t i;
 
 	for (i = 0; i < args->count; i++) {
-		switch (pk_pattern_look(&t->settings->names, NULL,
-		    args->users[i], why)) {
+		switch (pk_pattern_look(names_of(t), NULL, args->users[i],
+		    why)) {
 		case PK_PATTERN_NO_NAME:
 		case PK_PATTERN_MISSPELT:
 			fprintf(stderr, "popkeep: hold %s: --user %s: %s\n",
@@ -143,17 +145,22 @@ are_spelt(const struct pk_tool *t, const struct args *args)
 	return ok;
 }
 
-/* Who is to come may be held before. */
+/* Who is to come may be held before, and users that cannot be read, too. */
 static void
-warn_of_users(const struct pk_tool *t, const struct args *args)
+warn_of_users(struct pk_tool *t, const struct args *args)
 {
 	char why[PK_PATTERN_WHY];
 	enum pk_pattern_look look;
 	size_t i;
 
+	if (t->settings != NULL)
+		t->users = pk_users_open(t->settings, stderr);
+	if (t->settings != NULL && t->users == NULL)
+		fprintf(stderr, "popkeep: hold %s: warning: it is not known "
+		    "which users there are\n", args->name);
 	for (i = 0; i < args->count; i++) {
-		look = pk_pattern_look(&t->settings->names, t->users,
-		    args->users[i], why);
+		look = pk_pattern_look(names_of(t), t->users, args->users[i],
+		    why);
 		if (look != PK_PATTERN_FINE)
 			fprintf(stderr, "popkeep: hold %s: warning: --user %s: "
 			    "%s%s\n", args->name, args->users[i], why,
@@ -221,7 +228,7 @@ run_add(struct pk_tool *t, const struct args *args)
 
 	if (!are_spelt(t, args))
 		return PK_EXIT_USAGE;
-	if (!pk_hold_file_open(&h, t->settings->policy, args->name))
+	if (!pk_hold_file_open(&h, t->policy, args->name))
 		return PK_EXIT_FAILED;
 	ok = add_file(&h, args);
 	if (ok) {
@@ -344,7 +351,7 @@ run_release(struct pk_tool *t, const struct args *args)
 	struct pk_hold_file h;
 	struct pk_policy *p;
 
-	if (!pk_hold_file_open(&h, t->settings->policy, args->name))
+	if (!pk_hold_file_open(&h, t->policy, args->name))
 		return PK_EXIT_FAILED;
 	p = pk_hold_file_try(&h, PK_HOLD_FILE_AS_IS, NULL);
 	hold = p != NULL ? pk_policy_find_hold(p, args->name) : NULL;
@@ -366,109 +373,47 @@ run_release(struct pk_tool *t, const struct args *args)
 
 /* ---- list -------------------------------------------------------------- */
 
-/* The last day on which it holds. */
-static int64_t
-last_day(const struct pk_hold *h)
-{
-	return h->until == PK_NEVER ? PK_NEVER : h->until - SECONDS_PER_DAY;
-}
-
-static const char *
-day_text(int64_t day, char out[PK_TOOL_TIME_SIZE])
-{
-	(void)pk_tool_time(day, out);
-	if (out[0] != '\0')
-		out[PK_TOOL_DAY_LEN] = '\0';
-	return out;
-}
-
-static void
-list_json(const struct pk_hold *h, bool first)
-{
-	char day[PK_TOOL_TIME_SIZE];
-	json_t *users = json_array(), *o;
-	size_t i;
-
-	for (i = 0; i < h->users.count; i++)
-		(void)json_array_append_new(users,
-		    pk_tool_json_text(h->users.text[i]));
-	o = json_pack("{s:s, s:o, s:o, s:b, s:o, s:s, s:i}", "name", h->name,
-	    "users", users, "until", pk_tool_json_text(day_text(last_day(h),
-	    day)), "over", h->until <= time(NULL),
-	    "note", pk_tool_json_text(h->note),
-	    "file", h->place.file, "line", h->place.line);
-	fputs(first ? "\n" : ",\n", stdout);
-	if (o != NULL)
-		(void)json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-	json_decref(o);
-}
-
-static void
-list_text(const struct pk_hold *h)
-{
-	char day[PK_TOOL_TIME_SIZE];
-	size_t i;
-
-	printf("%s: users", h->name);
-	for (i = 0; i < h->users.count; i++)
-		printf(" %s", h->users.text[i]);
-	if (h->users.count == 0)
-		printf(" *");
-	if (h->until != PK_NEVER)
-		printf("; until %s%s", day_text(last_day(h), day),
-		    h->until <= time(NULL) ? " (over)" : "");
-	if (h->note != NULL)
-		printf("; %s", h->note);
-	printf("  (%s:%d)\n", h->place.file, h->place.line);
-}
-
 static int
 run_list(struct pk_tool *t, const struct args *args)
 {
-	struct pk_policy *p = pk_policy_load(-1, t->settings->policy,
-	    time(NULL), pk_policy_say_to, pk_policy_say_nothing, stderr);
-	size_t i;
-
-	if (p == NULL)
-		return PK_EXIT_FAILED;
-	if (args->json)
-		putchar('[');
-	for (i = 0; i < p->holds; i++) {
-		if (args->json)
-			list_json(&p->hold[i], i == 0);
-		else
-			list_text(&p->hold[i]);
-	}
-	if (args->json)
-		puts("]");
-	pk_policy_free(&p);
-	return PK_EXIT_OK;
+	return pk_hold_list(t->policy, args->json) ? PK_EXIT_OK :
+	    PK_EXIT_FAILED;
 }
 
 /* ---- the command ------------------------------------------------------- */
 
 static const struct subcommand subcommands[] = {
-	{ "add", true, OPTION_USER | OPTION_UNTIL | OPTION_NOTE, run_add },
-	{ "release", true, OPTION_NOTE | OPTION_SWEEP, run_release },
+	{ "add", true, OPTION_USER | OPTION_UNTIL | OPTION_NOTE |
+	    OPTION_SOCKET, run_add },
+	{ "release", true, OPTION_NOTE | OPTION_SWEEP | OPTION_SOCKET,
+	    run_release },
 	{ "list", false, OPTION_JSON, run_list },
 };
 
 static int
 usage(FILE *to, int status)
 {
-	fputs("usage: popkeep [-f popkeepd.conf] hold add NAME --user "
-	    "PATTERN...\n           [--until YYYY-MM-DD] [--note TEXT]\n"
-	    "       popkeep [-f popkeepd.conf] hold release NAME [--note WHY] "
-	    "[--sweep]\n"
-	    "       popkeep [-f popkeepd.conf] hold list [--json]\n", to);
+	fputs("usage: popkeep [-f popkeepd.conf] hold add [-p POLICY] "
+	    "[-s SOCKET] NAME\n           --user PATTERN... [--until "
+	    "YYYY-MM-DD] [--note TEXT]\n"
+	    "       popkeep [-f popkeepd.conf] hold release [-p POLICY] "
+	    "[-s SOCKET] NAME\n           [--note WHY] [--sweep]\n"
+	    "       popkeep [-f popkeepd.conf] hold list [-p POLICY] "
+	    "[--json]\n", to);
 	return status;
 }
 
 /* false: not an option of this subcommand. */
 static bool
-take_option(int option, int allowed, struct args *args)
+take_option(int option, int allowed, struct pk_tool *t, struct args *args)
 {
 	switch (option) {
+	case 'p':
+		t->policy = optarg;
+		return true;
+	case 's':
+		t->socket = optarg;
+		return (allowed & OPTION_SOCKET) != 0;
 	case 'u':
 		args->users[args->count++] = optarg;
 		return (allowed & OPTION_USER) != 0;
@@ -478,7 +423,7 @@ take_option(int option, int allowed, struct args *args)
 	case 'n':
 		args->note = optarg;
 		return (allowed & OPTION_NOTE) != 0;
-	case 's':
+	case 'S':
 		args->sweep = true;
 		return (allowed & OPTION_SWEEP) != 0;
 	case 'j':
@@ -495,13 +440,13 @@ take_option(int option, int allowed, struct args *args)
  */
 static bool
 parse_args(const struct subcommand *sub, int argc, char **argv,
-    struct args *args)
+    struct pk_tool *t, struct args *args)
 {
 	static const struct option options[] = {
 		{ "user", required_argument, NULL, 'u' },
 		{ "until", required_argument, NULL, 'U' },
 		{ "note", required_argument, NULL, 'n' },
-		{ "sweep", no_argument, NULL, 's' },
+		{ "sweep", no_argument, NULL, 'S' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 }
 	};
@@ -509,9 +454,9 @@ parse_args(const struct subcommand *sub, int argc, char **argv,
 	int option;
 
 	optind = 0;
-	while ((option = getopt_long(argc, argv, "-u:", options, NULL)) !=
+	while ((option = getopt_long(argc, argv, "-u:p:s:", options, NULL)) !=
 	    -1) {
-		if (option != 1 && !take_option(option, sub->options, args))
+		if (option != 1 && !take_option(option, sub->options, t, args))
 			return false;
 		if (option == 1 && in_users)
 			args->users[args->count++] = optarg;
@@ -546,6 +491,15 @@ is_sound(const struct args *args)
 	    strlen(args->name) + strlen("hold: "));
 }
 
+/* A sweep needs all; users of a hold are read when it is made. */
+static bool
+read_what(struct pk_tool *t, const struct subcommand *sub,
+    const struct args *args)
+{
+	return args->sweep ? pk_tool_read(t) : pk_tool_read_policy(t, true,
+	    (sub->options & OPTION_SOCKET) != 0);
+}
+
 static int
 run(const struct subcommand *sub, struct pk_tool *t, int argc, char **argv)
 {
@@ -553,11 +507,11 @@ run(const struct subcommand *sub, struct pk_tool *t, int argc, char **argv)
 	    sizeof(char *)) };
 	int status = PK_EXIT_USAGE;
 
-	if (args.users == NULL || !parse_args(sub, argc, argv, &args))
+	if (args.users == NULL || !parse_args(sub, argc, argv, t, &args))
 		(void)usage(stderr, PK_EXIT_USAGE);
 	else if (is_sound(&args))
-		status = pk_tool_read(t) ? pk_tool_finish(sub->run(t, &args)) :
-		    PK_EXIT_FAILED;
+		status = read_what(t, sub, &args) ?
+		    pk_tool_finish(sub->run(t, &args)) : PK_EXIT_FAILED;
 	free(args.users);
 	return status;
 }

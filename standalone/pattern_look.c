@@ -52,7 +52,7 @@ look(const struct pk_username_rules *names,
 	if (pattern[0] == '@')
 		return is_no_group(pattern + 1) ? PK_PATTERN_NO_GROUP :
 		    PK_PATTERN_FINE;
-	if (!pk_pattern_is_name(pattern))
+	if (!pk_pattern_is_name(pattern) || names == NULL)
 		return PK_PATTERN_FINE;
 	if (pk_username_canonical(names, span, canonical_r) != PK_OK)
 		return PK_PATTERN_NO_NAME;

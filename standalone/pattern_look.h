@@ -19,7 +19,8 @@ enum pk_pattern_look {
 
 /*
  * Look at the pattern; why_r says what is wrong, if it is not fine.  source
- * NULL: users are not known.  May wait for a name service.
+ * NULL: users are not known; names NULL: nor how they are spelt.  May wait for
+ * a name service.
  */
 #define PK_PATTERN_WHY (PK_USERNAME_SIZE + 64)
 enum pk_pattern_look pk_pattern_look(const struct pk_username_rules *names,

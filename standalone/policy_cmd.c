@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <getopt.h>
 #include <string.h>
 
 #include "standalone/policy_cmd.h"
@@ -12,8 +13,8 @@
 static int
 usage(FILE *to, int status)
 {
-	fputs("usage: popkeep [-f popkeepd.conf] policy [accept | reload] "
-	    "[--note WHY]\n", to);
+	fputs("usage: popkeep [-f popkeepd.conf] policy [-s SOCKET] "
+	    "[accept | reload]\n           [--note WHY]\n", to);
 	return status;
 }
 
@@ -46,28 +47,53 @@ change(struct pk_policy_ask *ask, enum pk_wire_type type, const char *note)
 	return true;
 }
 
+/* "accept" or "reload" in *what_r, NULL: neither. */
+static bool
+parse_args(struct pk_tool *t, int argc, char **argv, const char **what_r,
+    const char **note_r)
+{
+	static const struct option options[] = {
+		{ "note", required_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 }
+	};
+	int option;
+
+	*what_r = *note_r = NULL;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
+		if (option == 's')
+			t->socket = optarg;
+		else if (option == 'n')
+			*note_r = optarg;
+		else
+			return false;
+	}
+	if (optind < argc)
+		*what_r = argv[optind++];
+	return optind == argc && (*what_r != NULL ?
+	    strcmp(*what_r, "accept") == 0 || strcmp(*what_r, "reload") == 0 :
+	    *note_r == NULL);
+}
+
 int
 pk_policy_command(struct pk_tool *t, int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "status", *note = NULL;
-	bool accept = strcmp(what, "accept") == 0, ok = false;
-	bool reload = strcmp(what, "reload") == 0;
 	struct pk_policy_ask *ask = NULL;
+	const char *what, *note;
+	bool ok = false;
 
-	if (argc == 2 && strcmp(what, "--help") == 0)
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return usage(stdout, PK_EXIT_OK);
-	if (argc == 4 && strcmp(argv[2], "--note") == 0)
-		note = argv[3];
-	if (!(argc == 1 || ((accept || reload) && (argc == 2 ||
-	    note != NULL))))
+	if (!parse_args(t, argc, argv, &what, &note))
 		return usage(stderr, PK_EXIT_USAGE);
 	if (!pk_tool_note_fits("policy", note, 0))
 		return PK_EXIT_USAGE;
-	if (pk_tool_read(t))
+	if (pk_tool_read_policy(t, false, true))
 		ask = pk_tool_ask(t);
 	if (ask != NULL)
-		ok = argc == 1 ? status(ask) : change(ask, accept ?
-		    PK_WIRE_ACCEPT : PK_WIRE_RELOAD, note);
+		ok = what == NULL ? status(ask) : change(ask,
+		    strcmp(what, "accept") == 0 ? PK_WIRE_ACCEPT :
+		    PK_WIRE_RELOAD, note);
 	pk_policy_ask_close(&ask);
 	return pk_tool_finish(ok ? PK_EXIT_OK : PK_EXIT_FAILED);
 }

@@ -16,10 +16,24 @@
 #include <unistd.h>
 
 #include "engine/username.h"
+#include "standalone/policy_load.h"
+#include "standalone/policyd.h"
 #include "standalone/secret_import.h"
 #include "standalone/tool.h"
 
 /* ---- the configuration ------------------------------------------------- */
+
+/* What was not given is that of the settings, or of policyd's own. */
+static void
+take_places(struct pk_tool *t)
+{
+	const struct pk_settings *s = t->settings;
+
+	if (t->policy == NULL)
+		t->policy = s != NULL ? s->policy : PK_POLICY_FILE;
+	if (t->socket == NULL)
+		t->socket = s != NULL ? s->policy_socket : PK_POLICY_SOCKET;
+}
 
 bool
 pk_tool_read(struct pk_tool *t)
@@ -27,7 +41,24 @@ pk_tool_read(struct pk_tool *t)
 	t->settings = pk_settings_read(t->file, stderr);
 	if (t->settings != NULL)
 		t->users = pk_users_open(t->settings, stderr);
+	take_places(t);
 	return t->users != NULL;
+}
+
+bool
+pk_tool_read_policy(struct pk_tool *t, bool policy, bool socket)
+{
+	bool known = (!policy || t->policy != NULL) &&
+	    (!socket || t->socket != NULL);
+	bool none = access(t->file, F_OK) != 0 && errno == ENOENT;
+
+	if (t->file_given || (!known && !none)) {
+		t->settings = pk_settings_read(t->file, stderr);
+		if (t->settings == NULL)
+			return false;
+	}
+	take_places(t);
+	return true;
 }
 
 void
@@ -40,7 +71,7 @@ pk_tool_deinit(struct pk_tool *t)
 struct pk_policy_ask *
 pk_tool_ask(const struct pk_tool *t)
 {
-	return pk_policy_ask_open(t->settings->policy_socket, stderr);
+	return pk_policy_ask_open(t->socket, stderr);
 }
 
 static bool

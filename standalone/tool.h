@@ -25,12 +25,21 @@ enum pk_exit {
 struct pk_tool {
 	const char *file;	/* popkeepd.conf */
 	bool file_given;
-	struct pk_settings *settings;	/* after pk_tool_read() */
-	struct pk_users_source *users;	/* the same */
+	const char *policy, *socket;	/* after _read...(), or if given before */
+	struct pk_settings *settings;	/* after _read(); else it may be NULL */
+	struct pk_users_source *users;	/* after _read(); else the same */
 };
 
 /* Read popkeepd.conf and the users.  false: the errors were printed. */
 bool pk_tool_read(struct pk_tool *t) __attribute__((__warn_unused_result__));
+
+/*
+ * For what needs no mailbox: where the policy and the socket are, as far as
+ * they are wanted and were not given.  Of popkeepd.conf, or where there is none
+ * (and none was given) as popkeep-policyd has them without options.
+ */
+bool pk_tool_read_policy(struct pk_tool *t, bool policy, bool socket)
+    __attribute__((__warn_unused_result__));
 void pk_tool_deinit(struct pk_tool *t);
 
 /* A connection to policyd; NULL: a line was printed. */

@@ -157,7 +157,9 @@ class Usage(Tool):
                      ("retained", "purge", "a", "--all", "b"),
                      ("retained", "restore", "a", "--json", "b"),
                      ("policy", "x"), ("policy", "accept", "x"),
-                     ("policy", "reload", "--note")):
+                     ("policy", "reload", "--note"),
+                     ("policy", "--note", "x"), ("policy", "-p", "x"),
+                     ("hold", "list", "-s", "x")):
             r = self.done(2, *args)
             self.assertIn("usage: popkeep", r.stderr, args)
             self.assertEqual(r.stdout, "", args)
@@ -182,6 +184,39 @@ class Usage(Tool):
             self.assertEqual(r.stdout, "")
         self.configure(policy_socket="")
         self.failed(1, "policy-socket is empty", "policy")
+
+
+class Alone(Tool):
+    """Where there is popkeep-policyd, and no popkeepd."""
+
+    def argv(self, *args):
+        return [tool_fixture.TOOL, *args]
+
+    def test_alone_needs_no_configuration(self):
+        places = ("-p", self.path("etc/policy.conf"), "-s", self.path("sock"))
+        self.failed(1, "is away: " + self.path("sock"), "policy", *places[2:])
+        self.failed(1, "is away: " + self.path("sock"), "policy", "accept",
+                    *places[2:])
+        r = self.failed(1, "not in force yet", "hold", "add", *places, "n",
+                        "--user", "Nobody+Here", "@no-such-group-here")
+        self.assertIn("is away: " + self.path("sock"), r.stderr)
+        self.assertIn("@no-such-group-here: there is no such group", r.stderr)
+        self.assertNotIn("Here: ", r.stderr)
+        self.assertEqual(self.done(0, "hold", "list", *places[:2]).stdout,
+                         "n: users Nobody+Here @no-such-group-here  (%s:2)\n"
+                         % self.path("etc/policy.d/hold-n.conf"))
+        self.failed(1, "not released: nothing was changed", "hold",
+                    "release", *places, "n")
+
+    @unittest.skipIf(any(map(os.path.exists, (
+        "/etc/popkeep", "/usr/local/etc/popkeep", "/run/popkeep",
+        "/var/run/popkeep", "/usr/local/var/run/popkeep"))),
+        "popkeep is installed here")
+    def test_alone_has_the_places_of_policyd(self):
+        self.failed(1, "/popkeep/policy.sock: No such file", "policy")
+        self.failed(1, "/popkeep/policy.conf", "hold", "list")
+        self.failed(1, "popkeepd.conf: No such file", "hold", "release",
+                    "n", "--sweep")
 
 
 class Hold(Tool):
@@ -230,6 +265,24 @@ class Hold(Tool):
                       "exists\n", r.stderr)
         self.assertEqual(r.stderr.count("warning"), 2)
         self.assertTrue(os.path.exists(self.path("etc/policy.d/hold-n.conf")))
+
+    def test_options_come_before_the_configuration(self):
+        other = self.policy('hold "o" { users = { "ann" } }\n', "o.conf")
+        self.assertIn("o: users ann", self.done(0, "hold", "list", "-p",
+                                                other).stdout)
+        self.failed(1, "is away: /nowhere: ", "policy", "-s", "/nowhere")
+        # One that was given is read: it says how users are spelt.
+        self.configure(fold_case="true")
+        self.refused(2, 'expected "ann"', "hold", "add", "-p", other, "-s",
+                     "/nowhere", "n", "--user", "Ann")
+
+    def test_hold_and_policy_do_without_users(self):
+        self.write("users", "nonsense\n")
+        r = self.failed(1, "it is not known which users there are", "hold",
+                        "add", "n", "--user", "ann")
+        self.assertIn("not in force yet", r.stderr)
+        self.assertIn("n: users ann", self.done(0, "hold", "list").stdout)
+        self.failed(1, "is away", "policy")
 
     def test_hold_add_refuses_a_policy_that_would_not_parse(self):
         self.policy("nonsense = 1\n")

@@ -576,6 +576,24 @@ class Sweep(Policyd):
         self.policy("nonsense = 1\n")
         self.failed(1, "policy.conf:1: ", "policy", "reload")
 
+    def test_policy_is_accepted_without_popkeepd(self):
+        def tool(*args):
+            return subprocess.run(
+                [tool_fixture.TOOL, *args], capture_output=True, text=True,
+                check=True, timeout=50).stdout
+        self.policy(POLICY.replace("30d", "20d"))
+        socket = ("-s", self.path("sock"))
+        tool("policy", "reload", *socket)
+        self.assertIn("waits", tool("policy", *socket))
+        tool("policy", *socket, "accept", "--note", "why")
+        self.assertNotIn("waits", tool("policy", *socket))
+        self.assertIn(": why", self.records("policy")[-1]["reason"])
+        places = ("-p", self.path("etc/policy.conf"), *socket)
+        self.assertEqual(tool("hold", "add", "h", *places, "--user", "ann"),
+                         "hold h is in force\n")
+        self.assertIn("hold h is released", tool("hold", "release", *places,
+                                                 "h"))
+
     def test_policy_counts_what_it_does_not_name(self):
         for count in (1, 10, 60):
             self.policy("".join(
