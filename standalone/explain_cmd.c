@@ -232,16 +232,8 @@ open_box(struct pk_tool_box *b, FILE *err)
 		end = pk_tool_box_open_retained(b);
 		if (end == PK_TOOL_BOX_ABSENT)
 			end = PK_TOOL_BOX_OK;
-	} else if (end == PK_TOOL_BOX_ABSENT) {
-		fprintf(err, "popkeep: user %s: there is no Maildir %s\n",
-		    b->account->user, b->account->maildir);
 	}
-	if (end == PK_TOOL_BOX_BUSY)
-		fprintf(err, "popkeep: user %s: IN-USE: a session or a sweep "
-		    "has the lock: try again later\n", b->account->user);
-	if (end == PK_TOOL_BOX_FAILED)
-		fprintf(err, "popkeep: user %s: %s\n", b->account->user,
-		    b->why);
+	pk_tool_box_complain(b, end, err);
 	return end == PK_TOOL_BOX_OK;
 }
 

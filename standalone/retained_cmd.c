@@ -200,20 +200,18 @@ look(void *arg, struct pk_verdicts *v)
 	return true;
 }
 
-static uint32_t
+static void
 show_purged(const struct pk_verdicts *v, FILE *out)
 {
 	struct pk_message_info info;
-	uint32_t i, failed = 0;
+	uint32_t i;
 
 	for (i = 0; v->outcome != NULL && i < v->count; i++) {
 		v->md->ops->info(v->md, i + 1, &info);
 		if (v->outcome[i] == PK_OUTCOME_DISPOSED)
 			fprintf(out, "%.*s: purged\n", (int)info.uid_len,
 			    info.uid);
-		failed += v->outcome[i] == PK_OUTCOME_FAILED;
 	}
-	return failed;
 }
 
 static bool
@@ -246,7 +244,7 @@ run_purge(const struct request *q, struct pk_tool_box *b,
 		return ok;
 	memset(&v, 0, sizeof(v));
 	end = pk_tool_box_update(b, PK_OCCASION_RETAINED, &v, look, &p);
-	(void)show_purged(&v, io->out);
+	show_purged(&v, io->out);
 	pk_verdicts_deinit(&v);
 	if (end != PK_TOOL_BOX_OK)
 		fprintf(io->err, "popkeep: user %s: %s\n", q->account.user,
@@ -281,24 +279,14 @@ static bool
 run_box(const struct request *q, struct pk_tool_box *b,
     struct pk_tool_child_io *io)
 {
-	switch (open_box(q, b)) {
-	case PK_TOOL_BOX_OK:
+	enum pk_tool_box_end end = open_box(q, b);
+
+	if (end == PK_TOOL_BOX_OK)
 		return q->sub->run(q, b, io);
-	case PK_TOOL_BOX_ABSENT:
-		fprintf(io->err, "popkeep: user %s: there is no Maildir %s%s\n",
-		    q->account.user, q->account.maildir, q->sub->alone ? "" :
-		    " to restore to");
-		return false;
-	case PK_TOOL_BOX_BUSY:
-		fprintf(io->err, "popkeep: user %s: IN-USE: a session or a "
-		    "sweep has the lock: try again later\n",
-		    q->account.user);
-		return false;
-	case PK_TOOL_BOX_VETOED:
-	case PK_TOOL_BOX_FAILED:
-		break;
-	}
-	fprintf(io->err, "popkeep: user %s: %s\n", q->account.user, b->why);
+	pk_tool_box_complain(b, end, io->err);
+	if (end == PK_TOOL_BOX_ABSENT && !q->sub->alone)
+		fprintf(io->err, "popkeep: user %s: nothing can be restored "
+		    "before there is one\n", q->account.user);
 	return false;
 }
 

@@ -135,6 +135,30 @@ pk_tool_box_open_retained(struct pk_tool_box *b)
 }
 
 void
+pk_tool_box_complain(const struct pk_tool_box *b, enum pk_tool_box_end end,
+    FILE *err)
+{
+	const struct pk_account *a = b->account;
+
+	switch (end) {
+	case PK_TOOL_BOX_OK:
+		break;
+	case PK_TOOL_BOX_ABSENT:
+		fprintf(err, "popkeep: user %s: there is no Maildir %s\n",
+		    a->user, a->maildir);
+		break;
+	case PK_TOOL_BOX_BUSY:
+		fprintf(err, "popkeep: user %s: IN-USE: a session or a sweep "
+		    "has the lock: try again later\n", a->user);
+		break;
+	case PK_TOOL_BOX_VETOED:
+	case PK_TOOL_BOX_FAILED:
+		fprintf(err, "popkeep: user %s: %s\n", a->user, b->why);
+		break;
+	}
+}
+
+void
 pk_tool_box_unlock(struct pk_tool_box *b)
 {
 	if (b->retained != NULL)

@@ -11,6 +11,8 @@
 #ifndef PK_TOOL_BOX_H
 #define PK_TOOL_BOX_H
 
+#include <stdio.h>
+
 #include "standalone/channel.h"
 #include "standalone/maildir.h"
 #include "standalone/policy_ask.h"
@@ -61,6 +63,10 @@ enum pk_tool_box_end pk_tool_box_ask(struct pk_tool_box *b) PK_WARN_UNUSED;
 enum pk_tool_box_end pk_tool_box_open(struct pk_tool_box *b) PK_WARN_UNUSED;
 enum pk_tool_box_end pk_tool_box_open_retained(struct pk_tool_box *b)
     PK_WARN_UNUSED;
+
+/* Say on err why it could not be opened, if it could not. */
+void pk_tool_box_complain(const struct pk_tool_box *b,
+    enum pk_tool_box_end end, FILE *err);
 
 /* Unlock what is open: it can be looked at still, and no more than that. */
 void pk_tool_box_unlock(struct pk_tool_box *b);

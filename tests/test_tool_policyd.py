@@ -551,9 +551,11 @@ class Sweep(Policyd):
             0, "retained", "list", "--json", "ann").stdout)],
             ["dispose"] * 3)
         for args in ((old[0],), ("--all",)):
-            self.failed(1, "there is no Maildir " + self.path(
-                "mail/ann/Maildir") + " to restore to", "retained", "restore",
-                "ann", *args)
+            r = self.failed(1, "there is no Maildir " + self.path(
+                "mail/ann/Maildir") + "\n", "retained", "restore", "ann",
+                *args)
+            self.assertIn("nothing can be restored before there is one",
+                          r.stderr)
         r = self.done(0, "retained", "purge", "ann", old[0])
         self.assertEqual(r.stdout, old[0] + ": purged\n")
         self.assertIn("would purge " + old[1], self.done(
