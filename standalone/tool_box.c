@@ -14,10 +14,7 @@
 #include <unistd.h>
 
 #include "standalone/intent.h"
-#include "standalone/tool_box.h"
-
-/* How often a plan is made anew because the policy changed meanwhile. */
-#define TRIES 3
+#include "standalone/tool_box_private.h"
 
 void
 pk_tool_box_init(struct pk_tool_box *b, const struct pk_settings *settings,
@@ -43,8 +40,8 @@ pk_tool_box_deinit(struct pk_tool_box *b)
 
 /* ---- policyd ----------------------------------------------------------- */
 
-static enum pk_tool_box_end
-fail(struct pk_tool_box *b, const char *why)
+enum pk_tool_box_end
+pk_tool_box_fail(struct pk_tool_box *b, const char *why)
 {
 	if (why != b->why)
 		(void)snprintf(b->why, sizeof(b->why), "%s", why);
@@ -68,15 +65,15 @@ pk_tool_box_ask(struct pk_tool_box *b)
 
 	if (!pk_policy_ask_user(b->ask, b->account->user, b->account->rule,
 	    &a))
-		return fail(b, b->ask->why);
+		return pk_tool_box_fail(b, b->ask->why);
 	if (a.result == PK_WIRE_UNKNOWN_RULE)
-		return fail(b, "the users file names a rule that does not "
-		    "exist");
+		return pk_tool_box_fail(b, "the users file names a rule "
+		    "that does not exist");
 	if (a.result == PK_WIRE_NOT_YET)
-		return fail(b, "the rule depends on a group that "
+		return pk_tool_box_fail(b, "the rule depends on a group that "
 		    "popkeep-policyd does not know yet");
 	if (a.result != PK_WIRE_OK)
-		return fail(b, pk_wire_result_name(a.result));
+		return pk_tool_box_fail(b, pk_wire_result_name(a.result));
 	pk_tool_box_take(b, &a);
 	return PK_TOOL_BOX_OK;
 }
@@ -169,21 +166,20 @@ pk_tool_box_unlock(struct pk_tool_box *b)
 
 /* ---- records ----------------------------------------------------------- */
 
-static void
-begin(struct pk_tool_box *b, struct pk_wire *w, uint32_t flags)
+void
+pk_tool_box_begin(struct pk_tool_box *b, struct pk_wire *w, uint32_t flags)
 {
 	pk_policy_ask_begin(b->ask, w, PK_WIRE_RECORDS, flags);
 	pk_wire_put_context(w, &b->context, b->serial);
 }
 
-/* Records that the log must take, whether they are on disk at once or not. */
-static bool
-record(struct pk_tool_box *b, struct pk_wire *w)
+bool
+pk_tool_box_record(struct pk_tool_box *b, struct pk_wire *w)
 {
 	enum pk_wire_result result;
 
 	if (!pk_policy_ask_records(b->ask, w, &result)) {
-		(void)fail(b, b->ask->why);
+		(void)pk_tool_box_fail(b, b->ask->why);
 		return false;
 	}
 	if (result == PK_WIRE_OK)
@@ -201,10 +197,10 @@ record_outcomes(struct pk_tool_box *b, const struct pk_verdicts *v,
 	struct pk_wire w;
 
 	for (;;) {
-		begin(b, &w, 0);
+		pk_tool_box_begin(b, &w, 0);
 		if (!pk_verdicts_put_outcomes(v, &w, &msgno, end))
 			return true;
-		if (!record(b, &w))
+		if (!pk_tool_box_record(b, &w))
 			return false;
 	}
 }
@@ -216,10 +212,10 @@ record_would(struct pk_tool_box *b, const struct pk_verdicts *v)
 	struct pk_wire w;
 
 	while (v->would > 0) {
-		begin(b, &w, 0);
+		pk_tool_box_begin(b, &w, 0);
 		if (!pk_verdicts_put_would(v, &w, &msgno, &said))
 			break;
-		if (!record(b, &w))
+		if (!pk_tool_box_record(b, &w))
 			return false;
 	}
 	return true;
@@ -232,12 +228,12 @@ record_item(struct pk_tool_box *b, const struct pk_audit_item *item,
 {
 	struct pk_wire w;
 
-	begin(b, &w, flags);
+	pk_tool_box_begin(b, &w, flags);
 	if (!pk_wire_put_item(&w, item))
 		return false;
 	if (pk_policy_ask_records(b->ask, &w, result_r))
 		return true;
-	(void)fail(b, b->ask->why);
+	(void)pk_tool_box_fail(b, b->ask->why);
 	return false;
 }
 
@@ -255,17 +251,17 @@ close_some(struct pk_tool_box *b, const struct pk_closing *c,
 	pk_policy_ask_begin(b->ask, &w, PK_WIRE_UNFINISHED, 0);
 	pk_wire_put_name(&w, b->account->user);
 	if (!pk_policy_ask_send(b->ask, &w, PK_WIRE_UNFINISHED_IS, &in)) {
-		(void)fail(b, b->ask->why);
+		(void)pk_tool_box_fail(b, b->ask->why);
 		return false;
 	}
-	begin(b, &w, 0);
+	pk_tool_box_begin(b, &w, 0);
 	while (pk_wire_get_item(&in, &item)) {
 		pk_closing_item(c, &item);
 		if (!pk_wire_put_item(&w, &item))
 			break;
 		(*closed_r)++;
 	}
-	return *closed_r == 0 || record(b, &w);
+	return *closed_r == 0 || pk_tool_box_record(b, &w);
 }
 
 enum pk_tool_box_end
@@ -280,7 +276,7 @@ pk_tool_box_close_intents(struct pk_tool_box *b, uint32_t *closed_r)
 		return PK_TOOL_BOX_OK;
 	if (pk_closing_begin(&c, b->md, b->account->retained,
 	    b->settings->nfs) != PK_OK)
-		return fail(b, "out of memory");
+		return pk_tool_box_fail(b, "out of memory");
 	while (taken && some > 0 && b->unfinished > 0) {
 		taken = close_some(b, &c, &some);
 		*closed_r += taken ? some : 0;
@@ -307,12 +303,12 @@ carry_out(struct pk_tool_box *b, struct pk_verdicts *v, bool *again_r)
 	b->why[0] = '\0';
 	for (;;) {
 		from = msgno;
-		begin(b, &w, PK_WIRE_DURABLE);
+		pk_tool_box_begin(b, &w, PK_WIRE_DURABLE);
 		if (!pk_verdicts_put_intents(v, &w, &msgno))
 			return true;
 		if (!pk_policy_ask_records(b->ask, &w, &result)) {
 			/* They may be on disk: the next opening closes them. */
-			(void)fail(b, b->ask->why);
+			(void)pk_tool_box_fail(b, b->ask->why);
 			return false;
 		}
 		if (result != PK_WIRE_OK) {
@@ -341,12 +337,12 @@ pk_tool_box_update(struct pk_tool_box *b, enum pk_occasion occasion,
 	bool again = true;
 	unsigned tries;
 
-	for (tries = 0; again && tries < TRIES; tries++) {
+	for (tries = 0; again && tries < PK_TOOL_BOX_TRIES; tries++) {
 		if (tries > 0 && pk_tool_box_ask(b) != PK_TOOL_BOX_OK)
 			return PK_TOOL_BOX_FAILED;
 		if (pk_verdicts_decide(v, md, occasion, NULL, &b->up,
 		    b->serial, time(NULL)) != PK_OK)
-			return fail(b, "out of memory");
+			return pk_tool_box_fail(b, "out of memory");
 		if (!look(arg, v))
 			return PK_TOOL_BOX_VETOED;
 		if (b->ask == NULL)
@@ -428,7 +424,7 @@ record_doubles(struct pk_tool_box *b, const struct pk_verdicts *v,
 		    &result))
 			return false;
 		if (result != PK_WIRE_OK) {
-			(void)fail(b, pk_wire_result_name(result));
+			(void)pk_tool_box_fail(b, pk_wire_result_name(result));
 			return false;
 		}
 	}
@@ -446,7 +442,7 @@ drop(struct pk_tool_box *b, const struct pk_verdicts *v, uint32_t *dropped_r)
 	if (audit && !record_doubles(b, v, false))
 		return PK_TOOL_BOX_FAILED;
 	if (pk_maildir_why(b->md)[0] != '\0')
-		return fail(b, pk_maildir_why(b->md));
+		return pk_tool_box_fail(b, pk_maildir_why(b->md));
 	return PK_TOOL_BOX_OK;
 }
 
@@ -459,7 +455,7 @@ pk_tool_box_drop_doubles(struct pk_tool_box *b, uint32_t *dropped_r)
 	memset(&v, 0, sizeof(v));
 	*dropped_r = 0;
 	if (!plan_doubles(b, &v))
-		end = fail(b, "out of memory");
+		end = pk_tool_box_fail(b, "out of memory");
 	else if (v.planned > 0)
 		end = drop(b, &v, dropped_r);
 	pk_verdicts_deinit(&v);
@@ -468,147 +464,4 @@ pk_tool_box_drop_doubles(struct pk_tool_box *b, uint32_t *dropped_r)
 	/* What is gone is not to be decided about. */
 	pk_maildir_close(&b->md);
 	return pk_tool_box_open(b);
-}
-
-/* ---- restoring --------------------------------------------------------- */
-
-struct restoring {
-	struct pk_tool_box *b;
-	const uint8_t *plan;
-	uint8_t *outcome;
-	uint8_t *step, *step_outcome;	/* of a packet */
-	uint32_t count;
-};
-
-static void
-restored_item(const struct restoring *r, uint32_t msgno, bool intent,
-    struct pk_audit_item *item)
-{
-	enum pk_outcome outcome = (enum pk_outcome)r->outcome[msgno - 1];
-	enum pk_audit_event event = intent ? PK_AUDIT_DISPOSE_INTENT :
-	    outcome == PK_OUTCOME_RETAINED ? PK_AUDIT_RESTORED :
-	    outcome == PK_OUTCOME_VANISHED ? PK_AUDIT_VANISHED :
-	    PK_AUDIT_CLOSED_UNKNOWN;
-
-	pk_verdicts_item(r->b->retained, msgno, event, item);
-	(void)snprintf(item->reason, sizeof(item->reason), "%s",
-	    event == PK_AUDIT_CLOSED_UNKNOWN ? "not carried out: the message "
-	    "is retained still" : PK_INTENT_RESTORE);
-}
-
-/* From message *msgno on, before end, what a packet holds.  false: nothing. */
-static bool
-put_restored(const struct restoring *r, struct pk_wire *w, bool intents,
-    uint32_t *msgno, uint32_t end)
-{
-	struct pk_audit_item item;
-	bool any = false;
-
-	for (; *msgno < end; (*msgno)++) {
-		if (r->plan[*msgno - 1] == PK_KEEP)
-			continue;
-		restored_item(r, *msgno, intents, &item);
-		if (!pk_wire_put_item(w, &item))
-			break;
-		any = true;
-	}
-	return any;
-}
-
-/*
- * A packet of intents from message *msgno on, asked anew where the policy has
- * changed meanwhile.  *any_r: there was one.
- */
-static bool
-intend(const struct restoring *r, uint32_t *msgno, bool *any_r)
-{
-	enum pk_wire_result result = PK_WIRE_STALE;
-	struct pk_tool_box *b = r->b;
-	uint32_t from = *msgno;
-	struct pk_wire w;
-	unsigned tries;
-
-	for (tries = 0; result == PK_WIRE_STALE && tries < TRIES; tries++) {
-		if (tries > 0 && pk_tool_box_ask(b) != PK_TOOL_BOX_OK)
-			return false;
-		*msgno = from;
-		begin(b, &w, PK_WIRE_DURABLE);
-		*any_r = put_restored(r, &w, true, msgno, r->count + 1);
-		if (!*any_r || b->up.audit == PK_AUDIT_OFF)
-			return true;
-		if (!pk_policy_ask_records(b->ask, &w, &result)) {
-			(void)fail(b, b->ask->why);
-			return false;
-		}
-	}
-	if (result != PK_WIRE_OK)
-		(void)fail(b, pk_wire_result_name(result));
-	return result == PK_WIRE_OK;
-}
-
-static void
-move_back(const struct restoring *r, uint32_t from, uint32_t end)
-{
-	struct pk_tool_box *b = r->b;
-
-	memset(r->step, PK_KEEP, r->count);
-	memcpy(r->step + from - 1, r->plan + from - 1, end - from);
-	pk_maildir_restore(b->retained, r->step, r->step_outcome, b->md);
-	memcpy(r->outcome + from - 1, r->step_outcome + from - 1, end - from);
-	if (b->why[0] == '\0')
-		(void)snprintf(b->why, sizeof(b->why), "%s",
-		    pk_maildir_why(b->retained));
-}
-
-static bool
-record_restored(const struct restoring *r, uint32_t from, uint32_t end)
-{
-	struct pk_wire w;
-
-	while (r->b->up.audit != PK_AUDIT_OFF) {
-		begin(r->b, &w, 0);
-		if (!put_restored(r, &w, false, &from, end))
-			break;
-		if (!record(r->b, &w))
-			return false;
-	}
-	return true;
-}
-
-/* A packet of intents on disk, then their messages, then the outcomes. */
-static bool
-restore(const struct restoring *r)
-{
-	uint32_t msgno = 1, from;
-	bool any;
-
-	for (;;) {
-		from = msgno;
-		if (!intend(r, &msgno, &any))
-			return false;
-		if (!any)
-			return true;
-		move_back(r, from, msgno);
-		if (!record_restored(r, from, msgno))
-			return false;
-	}
-}
-
-enum pk_tool_box_end
-pk_tool_box_restore(struct pk_tool_box *b, const uint8_t *plan,
-    uint8_t *outcome)
-{
-	uint32_t count = b->retained->ops->count(b->retained);
-	struct restoring r = { .b = b, .plan = plan, .outcome = outcome,
-	    .count = count, .step = malloc((size_t)count * 2 + 1) };
-	bool ok;
-
-	if (r.step == NULL)
-		return fail(b, "out of memory");
-	r.step_outcome = r.step + count;
-	b->why[0] = '\0';
-	ok = restore(&r);
-	free(r.step);
-	return ok && memchr(outcome, PK_OUTCOME_FAILED, count) == NULL ?
-	    PK_TOOL_BOX_OK : PK_TOOL_BOX_FAILED;
 }
