@@ -64,9 +64,9 @@ bool pk_audit_log_mark(const struct pk_audit_log *l,
 void pk_audit_log_close(struct pk_audit_log **lp);
 
 /*
- * Let a record wait to be written.  PK_ERR_NOMEM, PK_ERR_LIMIT: it is not
- * taken, and counted as lost.  An intent is taken by _add() too, and is either
- * written by the next _commit() or thrown away by it.
+ * Let a record wait to be written.  PK_ERR_LIMIT: there is no room or no memory
+ * for it; it is not taken and, unless it is an intent, counted as lost.  An
+ * intent is either written by the next _commit() or thrown away by it.
  */
 enum pk_err pk_audit_log_add(struct pk_audit_log *l,
     const struct pk_audit_source *source,
