@@ -39,7 +39,6 @@ static const char *const event_names[PK_AUDIT_EVENTS] = {
 	[PK_AUDIT_BRAKE] = "brake",
 	[PK_AUDIT_HOLD] = "hold",
 	[PK_AUDIT_RELEASE] = "release",
-	[PK_AUDIT_SEAL] = "seal",
 };
 
 const char *
@@ -164,11 +163,6 @@ fill(json_t *o, const struct pk_audit_stamp *s,
 	rc |= set_text(o, "reason", i->reason);
 	rc |= set_hash(o, "policy", s->policy);
 	rc |= set_hash(o, "prev", s->prev);
-	if (s->seal != NULL) {
-		rc |= set_number(o, "epoch", s->seal->epoch);
-		rc |= set_hash(o, "key", s->seal->key);
-		rc |= set_hash(o, "next", s->seal->next);
-	}
 	return rc;
 }
 
@@ -200,6 +194,18 @@ pk_audit_format(const struct pk_audit_stamp *stamp,
 
 /* ---- reading a line ----------------------------------------------------------- */
 
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
 /* Undo pk_hex_escape() into size octets.  false: malformed, or too long. */
 static bool
 unescape(const char *text, char *out, size_t size)
@@ -216,8 +222,8 @@ unescape(const char *text, char *out, size_t size)
 			out[n++] = *text;
 			continue;
 		}
-		high = pk_hex_digit(text[1]);
-		low = high < 0 ? -1 : pk_hex_digit(text[2]);
+		high = hex_digit(text[1]);
+		low = high < 0 ? -1 : hex_digit(text[2]);
 		if (low < 0 || (high == 0 && low == 0))
 			return false;
 		out[n++] = (char)(high << 4 | low);
@@ -242,25 +248,18 @@ static bool
 get_hash(const json_t *o, const char *key, uint8_t out[PK_AUDIT_HASH_LEN])
 {
 	const char *text = json_string_value(json_object_get(o, key));
+	size_t i;
 
-	return text != NULL && strlen(text) == (size_t)2 * PK_AUDIT_HASH_LEN &&
-	    pk_hex_get(out, text, PK_AUDIT_HASH_LEN);
-}
-
-/* What a seal has beside; one whose fields are wrong is no record. */
-static bool
-get_seal(const json_t *o, struct pk_audit_line *l)
-{
-	const json_t *epoch = json_object_get(o, "epoch");
-
-	if (epoch == NULL)
-		return true;
-	if (!json_is_integer(epoch) || json_integer_value(epoch) < 0 ||
-	    !get_hash(o, "key", l->seal.key) ||
-	    !get_hash(o, "next", l->seal.next))
+	if (text == NULL || strlen(text) != (size_t)2 * PK_AUDIT_HASH_LEN)
 		return false;
-	l->has_seal = true;
-	l->seal.epoch = (uint64_t)json_integer_value(epoch);
+	for (i = 0; i < PK_AUDIT_HASH_LEN; i++) {
+		int high = hex_digit(text[2 * i]);
+		int low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
 	return true;
 }
 
@@ -290,7 +289,7 @@ get_fields(const json_t *o, struct pk_audit_line *l)
 	    get_text(o, "message_id", l->item.message_id,
 	    sizeof(l->item.message_id)) &&
 	    get_text(o, "reason", l->item.reason, sizeof(l->item.reason)) &&
-	    get_hash(o, "prev", l->prev) && get_seal(o, l);
+	    get_hash(o, "prev", l->prev);
 }
 
 static enum pk_err
