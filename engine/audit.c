@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <openssl/evp.h>
 
 #include "engine/audit.h"
 #include "engine/hex.h"
@@ -45,6 +46,15 @@ const char *
 pk_audit_event_name(enum pk_audit_event event)
 {
 	return event_names[event];
+}
+
+bool
+pk_audit_hash(EVP_MD_CTX *md, const char *line, size_t len,
+    uint8_t hash_r[PK_AUDIT_HASH_LEN])
+{
+	return EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+	    EVP_DigestUpdate(md, line, len) == 1 &&
+	    EVP_DigestFinal_ex(md, hash_r, NULL) == 1;
 }
 
 /* ---- making a line ----------------------------------------------------------- */
@@ -194,18 +204,6 @@ pk_audit_format(const struct pk_audit_stamp *stamp,
 
 /* ---- reading a line ----------------------------------------------------------- */
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /* Undo pk_hex_escape() into size octets.  false: malformed, or too long. */
 static bool
 unescape(const char *text, char *out, size_t size)
@@ -222,8 +220,8 @@ unescape(const char *text, char *out, size_t size)
 			out[n++] = *text;
 			continue;
 		}
-		high = hex_digit(text[1]);
-		low = high < 0 ? -1 : hex_digit(text[2]);
+		high = pk_hex_digit(text[1]);
+		low = high < 0 ? -1 : pk_hex_digit(text[2]);
 		if (low < 0 || (high == 0 && low == 0))
 			return false;
 		out[n++] = (char)(high << 4 | low);
@@ -248,19 +246,9 @@ static bool
 get_hash(const json_t *o, const char *key, uint8_t out[PK_AUDIT_HASH_LEN])
 {
 	const char *text = json_string_value(json_object_get(o, key));
-	size_t i;
 
-	if (text == NULL || strlen(text) != (size_t)2 * PK_AUDIT_HASH_LEN)
-		return false;
-	for (i = 0; i < PK_AUDIT_HASH_LEN; i++) {
-		int high = hex_digit(text[2 * i]);
-		int low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		out[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	return text != NULL && strlen(text) == (size_t)2 * PK_AUDIT_HASH_LEN &&
+	    pk_hex_get(out, text, PK_AUDIT_HASH_LEN);
 }
 
 static bool

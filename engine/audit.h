@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <openssl/types.h>
+
 #include "engine/err.h"
 #include "engine/maildrop.h"
 #include "engine/policy.h"
@@ -109,6 +111,10 @@ struct pk_audit_line {
  */
 enum pk_err pk_audit_parse(const char *line, size_t len,
     struct pk_audit_line *line_r) PK_WARN_UNUSED;
+
+/* The SHA-256 of a line with its LF.  false: libcrypto failed. */
+bool pk_audit_hash(EVP_MD_CTX *md, const char *line, size_t len,
+    uint8_t hash_r[PK_AUDIT_HASH_LEN]) PK_WARN_UNUSED;
 
 /* "start", "stop", ... as the log spells them. */
 const char *pk_audit_event_name(enum pk_audit_event event);

@@ -20,6 +20,34 @@ pk_hex_put(char *out, const uint8_t *data, size_t len)
 	return out;
 }
 
+int
+pk_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+bool
+pk_hex_get(uint8_t *data_r, const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		int high = pk_hex_digit(text[2 * i]);
+		int low = high < 0 ? -1 : pk_hex_digit(text[2 * i + 1]);
+
+		if (low < 0)
+			return false;
+		data_r[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
 void
 pk_hex_escape(const char *text, size_t len, const char *also, char *out,
     size_t size)

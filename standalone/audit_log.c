@@ -56,17 +56,6 @@ struct pk_audit_log {
 	char *path;
 };
 
-/* ---- the chain ------------------------------------------------------------------- */
-
-static bool
-hash_line(struct pk_audit_log *l, const char *line, size_t len,
-    uint8_t hash_r[PK_AUDIT_HASH_LEN])
-{
-	return EVP_DigestInit_ex(l->md, EVP_sha256(), NULL) == 1 &&
-	    EVP_DigestUpdate(l->md, line, len) == 1 &&
-	    EVP_DigestFinal_ex(l->md, hash_r, NULL) == 1;
-}
-
 /* ---- opening ---------------------------------------------------------------------- */
 
 static bool
@@ -95,7 +84,7 @@ take_line(struct pk_audit_log *l, uint64_t number, const char *text,
 		return say(why, l->path, number, "it does not continue the "
 		    "chain: move the file away, to be looked at, and start a "
 		    "new one");
-	if (!hash_line(l, text, len, l->chain.prev))
+	if (!pk_audit_hash(l->md, text, len, l->chain.prev))
 		return say(why, l->path, number, "libcrypto failed");
 	l->chain.seq++;
 	l->size += (off_t)len;
@@ -155,7 +144,7 @@ go_to_mark(struct pk_audit_log *l, FILE *f, const struct pk_audit_mark *mark)
 	if (mark == NULL || mark->size > INT64_MAX)
 		return;
 	text = line_at(fileno(f), mark, buf, &len);
-	if (text == NULL || !hash_line(l, text, len, hash) ||
+	if (text == NULL || !pk_audit_hash(l->md, text, len, hash) ||
 	    memcmp(hash, mark->prev, sizeof(hash)) != 0 ||
 	    pk_audit_parse(text, len - 1, &line) == PK_ERR_SYNTAX ||
 	    line.seq != mark->seq ||
@@ -396,7 +385,7 @@ put_line(struct pk_audit_log *l, struct chain *chain, const struct waiting *w)
 	err = pk_audit_format(&stamp, &w->context, &w->item, line, &len);
 	if (err != PK_OK)
 		return err;
-	if (!hash_line(l, line, len, chain->prev))
+	if (!pk_audit_hash(l->md, line, len, chain->prev))
 		return PK_ERR_CRYPTO;
 	chain->seq++;
 	l->out_len += len;

@@ -21,6 +21,24 @@ test_hex_is_lower_case(void **state)
 	assert_ptr_equal(pk_hex_put(out, data, 0), out);
 }
 
+static void
+test_hex_is_read_in_either_case(void **state)
+{
+	uint8_t data[4] = { 1, 1, 1, 1 };
+
+	(void)state;
+	assert_true(pk_hex_get(data, "009aBcfF", 4));
+	assert_memory_equal(data, "\x00\x9a\xbc\xff", 4);
+	assert_true(pk_hex_get(data, "", 0));
+	assert_false(pk_hex_get(data, "0g", 1));
+	assert_false(pk_hex_get(data, "g0", 1));
+	assert_false(pk_hex_get(data, "0", 1));
+	assert_false(pk_hex_get(data, "", 1));
+	assert_false(pk_hex_get(data, "00/:", 2));
+	assert_false(pk_hex_get(data, "00@G", 2));
+	assert_false(pk_hex_get(data, "00`0", 2));
+}
+
 static const struct {
 	struct pk_span text;
 	const char *also;
@@ -60,6 +78,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hex_is_lower_case),
+		cmocka_unit_test(test_hex_is_read_in_either_case),
 		cmocka_unit_test(test_hex_escapes_what_is_not_printable),
 	};
 
