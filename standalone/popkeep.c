@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "standalone/audit_cmd.h"
 #include "standalone/check_cmd.h"
 #include "standalone/explain_cmd.h"
 #include "standalone/hold_cmd.h"
@@ -48,6 +49,7 @@ static const struct command commands[] = {
 	    "retained" },
 	{ "policy", pk_policy_command, "the state of the policy in force; "
 	    "accept, reload" },
+	{ "audit", pk_audit_command, "verify audit logs" },
 	{ "secret", run_secret, "set, generate, delete, list and import "
 	    "the shared secrets for APOP" },
 };
@@ -62,7 +64,8 @@ usage(FILE *to, int status)
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
 	fputs("\nexit status: 0 done, 1 failed or no such user, 2 wrong usage, "
-	    "3 (sweep) some\nmailboxes were skipped; see popkeep(1)\n", to);
+	    "3 (sweep, hold\nrelease --sweep) some mailboxes were skipped, 3 "
+	    "and 4 (audit): see popkeep(1)\n", to);
 	return status;
 }
 

@@ -19,6 +19,8 @@ enum pk_exit {
 	PK_EXIT_FAILED = 1,	/* no such user, or something went wrong */
 	PK_EXIT_USAGE = 2,
 	PK_EXIT_SKIPPED = 3,	/* a sweep: some mailboxes were left out */
+	PK_EXIT_UNANCHORED = 3,	/* audit verify: intact as far as can be told */
+	PK_EXIT_CHANGED = 4,	/* audit verify: something is wrong */
 };
 
 /* What precedes the command, and what is read by it. */

@@ -6,6 +6,7 @@ The tool is the first argument, or standalone/popkeep.
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -639,6 +640,101 @@ class Sweep(Policyd):
             err = p.stderr.read()
             self.assertEqual((p.wait(50), err), (0, b""), args)
             p.stderr.close()
+
+
+class Audit(Policyd):
+    def anchor(self, text):
+        return re.search(r"--anchor (\d+:[0-9a-f]{64})$", text, re.M).group(1)
+
+    def changed(self, change):
+        """A copy of the log with its lines changed."""
+        with open(self.path("audit.log"), "rb") as f:
+            lines = f.readlines()
+        change(lines)
+        with open(self.path("copy"), "wb") as f:
+            f.write(b"".join(lines))
+        return self.path("copy")
+
+    def test_verify_anchors(self):
+        log = self.path("audit.log")
+        self.mail("ann", 2, 40)
+        r = self.done(3, "audit", "verify")
+        self.assertIn(log + ": intact, but not anchored", r.stdout)
+        anchor = self.anchor(r.stdout)
+        self.assertIn(log + ": verified up to record %s; 0 records come "
+                      "after it\n" % anchor.split(":")[0], self.done(
+                          0, "audit", "verify", "--anchor", anchor).stdout)
+        self.done(0, "sweep", "--all")
+        self.records()
+        r = self.done(0, "audit", "verify", "--anchor", anchor)
+        self.assertRegex(r.stdout, "verified up to record %s; [1-9]" %
+                         anchor.split(":")[0])
+        later = self.anchor(r.stdout)
+        self.assertNotEqual(later, anchor)
+        # Wherever it is read, and the log of another.
+        with open(log, "rb") as f:
+            r = subprocess.run([tool_fixture.TOOL, "audit", "verify",
+                                "--anchor", later, "-"], stdin=f,
+                               capture_output=True, text=True, timeout=50)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn("standard input: verified", r.stdout)
+        cut = self.changed(lambda lines: lines.pop())
+        r = self.done(4, "audit", "verify", "--anchor", later, log, cut)
+        self.assertIn(log + ": verified", r.stdout)
+        self.assertIn(cut + ": record %s of the anchor is not there: the end "
+                      "was cut off\n" % later.split(":")[0], r.stdout)
+        self.assertIn(cut + ": CHANGED: 1 findings", r.stdout)
+
+    def test_verify_finds_changes(self):
+        self.mail("ann", 3, 40)
+        self.done(0, "sweep", "--all")
+        self.records()
+
+        def other_user(lines):
+            at, = [n for n, l in enumerate(lines)
+                   if b"disposed" in l][:1]
+            lines[at] = lines[at].replace(b'"ann"', b'"ben"')
+            self.line = at + 1
+        copy = self.changed(other_user)
+        r = self.done(4, "audit", "verify", copy)
+        self.assertIn("%s:%d: record %d was changed\n" % (
+            copy, self.line, self.line), r.stdout)
+        self.assertNotIn("--anchor", r.stdout)
+
+        def carriage_return(lines):
+            lines[1] = lines[1][:-1] + b"\r\n"
+        self.assertIn(":2: record 2 was changed\n", self.done(
+            4, "audit", "verify", self.changed(carriage_return)).stdout)
+
+        def too_long(lines):
+            lines[2] = b"x" * 300000 + b"\n"
+        self.assertIn(":3: record 3 is no record any more\n", self.done(
+            4, "audit", "verify", self.changed(too_long)).stdout)
+        self.assertIn(": records 2 to 3 are missing before it\n", self.done(
+            4, "audit", "verify", self.changed(
+                lambda lines: lines.__delitem__(slice(1, 3)))).stdout)
+
+        def torn(lines):
+            lines[-1] = lines[-1][:-5]
+        r = self.done(3, "audit", "verify", self.changed(torn))
+        self.assertIn("has no end: it was being written, or was cut",
+                      r.stdout)
+        self.assertIn("intact", r.stdout)
+
+    def test_verify_of_nothing(self):
+        empty = self.write("empty", "")
+        self.done(3, "audit", "verify", empty)
+        self.failed(1, "no-such: No such file", "audit", "verify", empty,
+                    self.path("no-such"))
+        self.failed(1, "Is a directory", "audit", "verify", self.path("etc"))
+        for wrong in ("1", "0:" + 64 * "0", "1:" + 63 * "0", "1:" + 64 * "x",
+                      "-1:" + 64 * "0", "99999999999999999999:" + 64 * "0",
+                      "1:" + 65 * "0"):
+            self.failed(2, "expected the number of a record", "audit",
+                        "verify", "--anchor=" + wrong, empty)
+        self.failed(2, "usage", "audit")
+        self.failed(2, "usage", "audit", "prove")
+        self.failed(2, "usage", "audit", "verify", "--key", "x")
 
 
 if __name__ == "__main__":
