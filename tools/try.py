@@ -365,7 +365,23 @@ def audit_rows(demo):
            for r in records if "uidl" in r and r["user"] in demo.ruled],
           ("seq", "time", "event", "user", "unique-id", "reason"))
     print("\n   Each line has the SHA-256 of the line before; an intent is on "
-          "disk before\n   the message is touched.")
+          "disk before\n   the message is touched.\n")
+    verify(demo, records[-1]["seq"])
+
+
+def tool():
+    return os.environ.get("POPKEEP_BUILD", os.path.dirname(HERE) +
+                          "/build") + "/standalone/popkeep"
+
+
+def verify(demo, last):
+    """The chain against the hash of its last record, noted before."""
+    log = demo.dir + "/audit.log"
+    with open(log, "rb") as f:
+        noted = hashlib.sha256(f.readlines()[last - 1]).hexdigest()
+    client("popkeep audit verify --anchor %d:%s... audit.log" % (
+        last, noted[:8]), [tool(), "audit", "verify", "--anchor", "%d:%s" % (
+            last, noted), log])
 
 
 def log_lines(demo):
@@ -409,16 +425,15 @@ def farewell(demo):
 
    popkeep=%(tool)s
    $popkeep -f %(dir)s/.popkeep/popkeepd.conf explain dave
-       also: check, sweep --all --dry-run, hold list, retained list dave
+       also: check, sweep --all --dry-run, hold list, retained list dave,
+       audit verify
 
    Mailbox of ann   %(ann)s
    Mailbox of bob   %(bob)s
    Log, audit log   %(dir)s/log, audit.log
    Configuration    %(dir)s/.popkeep/popkeepd.conf
    Policy           %(dir)s/policy.conf""" % {
-        "tool": os.path.relpath(os.environ.get(
-            "POPKEEP_BUILD", os.path.dirname(HERE) + "/build")) +
-        "/standalone/popkeep",
+        "tool": os.path.relpath(tool()),
         "tls": demo.tls_port, "port": demo.port, "cert": demo.certificate,
         "password": demo.users["ann"][0], "secret": demo.users["bob"][1],
         "ann": demo.maildir("ann"), "bob": demo.maildir("bob"),
