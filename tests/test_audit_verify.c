@@ -223,6 +223,12 @@ test_verify_tells_each_change_apart(void **state)
 	line[9] = malloc(len[4]);
 	memcpy(line[9], line[4], len[9] = len[4]);
 	assert_string_equal(verify(NULL, 0), " 9:4-4 misplaced");
+	write_log(9);
+	free(line[5]);
+	line[5] = malloc(len[4]);
+	memcpy(line[5], line[4], len[5] = len[4]);
+	assert_string_equal(verify(NULL, 0), " 5:4-4 misplaced, 6:5-5 "
+	    "removed");
 	/* The first one. */
 	write_log(3);
 	change(1, "anna", "bnna");
