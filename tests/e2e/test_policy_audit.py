@@ -60,11 +60,38 @@ def session(s, user, start):
             c.line()
 
 
-def strike(s, what):
-    """Kill one of the kind, or all of it, a moment from now."""
+def log_size(s):
+    return os.stat(s.dir + "/audit.log").st_size
+
+
+def await_intent(s, after, seconds=5):
+    """Until the log has an intent behind that octet: then a kill hits best."""
+    end = time.monotonic() + seconds
+    with open(s.dir + "/audit.log", "rb") as f:
+        f.seek(after)
+        text = b""
+        while b"dispose-intent" not in text and time.monotonic() < end:
+            text += f.read()
+
+
+def rounds_until_closed(s, rounds):
+    """So many, and more of them until a kill was amid intent and outcome."""
+    for number in range(10 * rounds):
+        if number >= rounds and s.events("closed-unknown"):
+            return
+        yield number
+
+
+def strike(s, what, after=None):
+    """Kill one of the kind, or all of it, a moment from now.
+
+    after: when an intent is in the log, behind that octet."""
     pids = list(family(s.process.pid)) if what == "all" else [s.role(what)]
     s.deaths = True
-    time.sleep(random.random() * 0.008)
+    if after is None:
+        time.sleep(random.random() * 0.008)
+    else:
+        await_intent(s, after)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -117,7 +144,9 @@ def killed(what, rounds):
         s.deaths = True
         for user in USERS:
             s.fill(user, [])
-        for number in range(rounds):
+        # net and auth have no part in UPDATE.
+        for number in range(rounds) if what in ("net", "auth") else \
+                rounds_until_closed(s, rounds):
             for user in USERS:
                 for n in range(COUNT - len(bases(s.maildir(user)))):
                     path = s.deliver(user, fixtures.clean(n))
@@ -125,8 +154,9 @@ def killed(what, rounds):
             start = threading.Barrier(len(USERS) + 1)
             with concurrent.futures.ThreadPoolExecutor(len(USERS)) as pool:
                 jobs = [pool.submit(session, s, user, start) for user in USERS]
+                after = log_size(s)
                 start.wait(20)
-                strike(s, what)
+                strike(s, what, after if number % 2 else None)
                 for job in jobs:
                     job.result()
             if what in ("policyd", "all"):
@@ -138,7 +168,6 @@ def killed(what, rounds):
         closed = [r for r in records if r["event"] == "closed-unknown"]
         print("%d intents, %d closed" % (sum(
             r["event"] == "dispose-intent" for r in records), len(closed)))
-        # net and auth have no part in UPDATE.
         check(closed or what in ("net", "auth"),
               "no kill between an intent and its outcome")
 

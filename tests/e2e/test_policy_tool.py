@@ -13,7 +13,8 @@ import time
 import fixtures
 from lib import Server, built, check, check_order, each, same, test, until
 from test_hardening import stopped
-from test_policy_audit import bases
+from test_policy_audit import (await_intent, bases, log_size,
+                               rounds_until_closed)
 from test_policy_brakes import NOW, WEEK, away, delete, download
 
 DAY = 86400
@@ -290,18 +291,22 @@ def sweep_killed():
     users = {"ann": [], "held": []}
     policy = OLD % "max-share = 100%" + 'hold "h" { users = { "held" } }\n'
     with Server(users=list(users), policy=policy) as s:
-        for number in range(20):
+        for number in rounds_until_closed(s, 20):
             for user, names in users.items():
                 s.fill(user, [])
                 for n in range(10 - len(bases(s.maildir(user)))):
                     path = s.deliver(user, fixtures.clean(n),
                                      when=int(time.time()) - 40 * DAY)
                     names.append(os.path.basename(path))
+            after = log_size(s)
             process = subprocess.Popen(
                 [built("popkeep"), "-f", s.dir + "/.popkeep/popkeepd.conf",
                  "sweep", "--all"], stdout=subprocess.DEVNULL,
                 stderr=subprocess.STDOUT, start_new_session=True)
-            time.sleep(random.random() * 0.04)
+            if number % 2:
+                await_intent(s, after)
+            else:
+                time.sleep(random.random() * 0.04)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         s.tool("sweep", "--all")
