@@ -77,6 +77,13 @@ tell(struct walk *w, const char *user, bool needs_maildir)
 	if (needs_maildir && (stat(account.maildir, &st) != 0 ?
 	    errno != EACCES : !S_ISDIR(st.st_mode)))
 		return;
+	if (needs_maildir && lstat(account.maildir, &st) == 0 &&
+	    S_ISLNK(st.st_mode)) {
+		fprintf(w->errors, "user %s: the Maildir is a symbolic link: "
+		    "whose it is, is not certain\n", user);
+		w->failed = true;
+		return;
+	}
 	w->stop = !w->seen(w->arg, &account);
 }
 

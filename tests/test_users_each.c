@@ -55,6 +55,9 @@ static const struct row {
 	    { "\"e.org\", where the template says %d: " LINK } },
 	{ "/%d/%n", { "d.org/anna", "d.org/bob>anna" }, { "anna@d.org" },
 	    { "\"bob\", where the template says %n: " LINK } },
+	{ "/%d/%n", { "d.org/anna", "d.org/bob/x",
+	    "d.org/bob/Maildir>../anna/Maildir" }, { "anna@d.org" },
+	    { "user bob@d.org: the Maildir is a symbolic link" } },
 	/* These are nobody's. */
 	{ "/%d/%n", { "d.org/anna", "e.org>nowhere", "note>/dev/null" },
 	    { "anna@d.org" }, { 0 } },
