@@ -40,6 +40,7 @@ static const char *const event_names[PK_AUDIT_EVENTS] = {
 	[PK_AUDIT_BRAKE] = "brake",
 	[PK_AUDIT_HOLD] = "hold",
 	[PK_AUDIT_RELEASE] = "release",
+	[PK_AUDIT_SEAL] = "seal",
 };
 
 const char *
@@ -173,6 +174,11 @@ fill(json_t *o, const struct pk_audit_stamp *s,
 	rc |= set_text(o, "reason", i->reason);
 	rc |= set_hash(o, "policy", s->policy);
 	rc |= set_hash(o, "prev", s->prev);
+	if (s->seal != NULL) {
+		rc |= set_number(o, "epoch", s->seal->epoch);
+		rc |= set_hash(o, "key", s->seal->key);
+		rc |= set_hash(o, "next", s->seal->next);
+	}
 	return rc;
 }
 
@@ -251,6 +257,23 @@ get_hash(const json_t *o, const char *key, uint8_t out[PK_AUDIT_HASH_LEN])
 	    pk_hex_get(out, text, PK_AUDIT_HASH_LEN);
 }
 
+/* What a seal has beside; one whose fields are wrong is no record. */
+static bool
+get_seal(const json_t *o, struct pk_audit_line *l)
+{
+	const json_t *epoch = json_object_get(o, "epoch");
+
+	if (epoch == NULL)
+		return true;
+	if (!json_is_integer(epoch) || json_integer_value(epoch) < 0 ||
+	    !get_hash(o, "key", l->seal.key) ||
+	    !get_hash(o, "next", l->seal.next))
+		return false;
+	l->has_seal = true;
+	l->seal.epoch = (uint64_t)json_integer_value(epoch);
+	return true;
+}
+
 static bool
 get_fields(const json_t *o, struct pk_audit_line *l)
 {
@@ -277,7 +300,7 @@ get_fields(const json_t *o, struct pk_audit_line *l)
 	    get_text(o, "message_id", l->item.message_id,
 	    sizeof(l->item.message_id)) &&
 	    get_text(o, "reason", l->item.reason, sizeof(l->item.reason)) &&
-	    get_hash(o, "prev", l->prev);
+	    get_hash(o, "prev", l->prev) && get_seal(o, l);
 }
 
 static enum pk_err

@@ -17,6 +17,7 @@
 #include "engine/err.h"
 #include "engine/maildrop.h"
 #include "engine/policy.h"
+#include "engine/seal.h"
 #include "engine/username.h"
 
 enum pk_audit_event {
@@ -41,8 +42,9 @@ enum pk_audit_event {
 	PK_AUDIT_BRAKE,
 	PK_AUDIT_HOLD,
 	PK_AUDIT_RELEASE,
+	PK_AUDIT_SEAL,			/* policyd's own word: see seal.h */
 };
-#define PK_AUDIT_EVENTS 21
+#define PK_AUDIT_EVENTS 22
 
 #define PK_AUDIT_USER_SIZE	PK_USERNAME_SIZE
 #define PK_AUDIT_IP_SIZE	46
@@ -81,6 +83,7 @@ struct pk_audit_stamp {
 	int64_t pid;
 	const uint8_t *policy;		/* PK_POLICY_HASH_LEN octets; NULL: none */
 	const uint8_t *prev;		/* SHA-256 of the line before, LF included */
+	const struct pk_seal *seal;	/* of a PK_AUDIT_SEAL; else NULL */
 };
 
 #define PK_AUDIT_HASH_LEN	32
@@ -102,6 +105,8 @@ struct pk_audit_line {
 	struct pk_audit_context context;
 	struct pk_audit_item item;
 	uint8_t prev[PK_AUDIT_HASH_LEN];
+	bool has_seal;
+	struct pk_seal seal;
 };
 
 /*

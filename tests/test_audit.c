@@ -371,7 +371,7 @@ test_audit_tells_the_place_of_an_unknown_event(void **state)
 	struct pk_audit_line l;
 
 	(void)state;
-	edit("\"disposed\"", "\"seal\"");
+	edit("\"disposed\"", "\"sealion\"");
 	memset(&l, 0, sizeof(l));
 	assert_int_equal(pk_audit_parse(line, len - 1, &l), PK_ERR_NOTFOUND);
 	assert_true(l.seq == 17);

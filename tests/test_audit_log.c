@@ -430,8 +430,8 @@ test_audit_log_tells_an_edited_line(void **state)
 		{ 2, "\n", "\n\n", ":3: no audit record" },
 		{ 4, "\"seq\":4", "\"seq\":7", ":4: it does not continue" },
 		/* Nor is a line of a later version trusted blindly. */
-		{ 3, "disposed", "seal", ":4: it does not continue" },
-		{ 4, "\"event\":\"stop\"", "\"event\":\"seal\",\"seq\":4",
+		{ 3, "disposed", "eaten", ":4: it does not continue" },
+		{ 4, "\"event\":\"stop\"", "\"event\":\"eaten\",\"seq\":4",
 		    ":4: no audit record" },
 		{ 4, "\"seq\":4", "\"seq\":9,\"x\":\"\"", ":4: " },
 	};
@@ -467,7 +467,7 @@ test_audit_log_goes_on_behind_events_of_a_later_version(void **state)
 {
 	(void)state;
 	write_four();
-	change(4, "\"event\":\"stop\"", "\"event\":\"seal\"");
+	change(4, "\"event\":\"stop\"", "\"event\":\"eaten\"");
 	assert_non_null(open_log());
 	assert_int_equal(seen.count, 3);
 	add_fine(PK_AUDIT_START, "", "");
