@@ -5,9 +5,6 @@
  */
 #include "config.h"
 
-#include <sys/file.h>
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,213 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
-#include "standalone/audit_log.h"
-
-struct waiting {
-	int64_t time;			/* microseconds */
-	uid_t uid;
-	pid_t pid;
-	bool has_policy;
-	uint8_t policy[PK_POLICY_HASH_LEN];
-	struct pk_audit_context context;
-	struct pk_audit_item item;
-};
-
-/* Where the chain is: what the next line continues. */
-struct chain {
-	uint64_t seq;			/* of the last line; 0: none */
-	uint8_t prev[PK_AUDIT_HASH_LEN];	/* its hash; zeros: none */
-};
-
-struct pk_audit_log {
-	int fd;
-	off_t size;			/* whole lines, all written */
-	off_t synced;			/* those of them that are on disk */
-	bool ragged;			/* there may be octets behind size */
-	char *again;			/* lines to be written once more */
-	size_t again_len;
-	struct chain chain;
-	struct waiting *waiting;
-	size_t count, room;
-	uint64_t lost;
-	char *out;			/* lines under construction */
-	size_t out_len, out_room;
-	EVP_MD_CTX *md;
-	pk_audit_seen *seen;
-	void *arg;
-	char host[256];
-	char *path;
-};
+#include "standalone/audit_log_private.h"
 
 /* ---- opening ---------------------------------------------------------------------- */
-
-static bool
-say(char why[PK_AUDIT_LOG_WHY], const char *path, uint64_t line,
-    const char *what)
-{
-	if (line > 0)
-		(void)snprintf(why, PK_AUDIT_LOG_WHY, "%s:%" PRIu64 ": %s",
-		    path, line, what);
-	else
-		(void)snprintf(why, PK_AUDIT_LOG_WHY, "%s: %s", path, what);
-	return false;
-}
-
-static bool
-take_line(struct pk_audit_log *l, uint64_t number, const char *text,
-    size_t len, char why[PK_AUDIT_LOG_WHY])
-{
-	struct pk_audit_line line;
-	enum pk_err err = pk_audit_parse(text, len - 1, &line);
-
-	if (err != PK_OK && err != PK_ERR_NOTFOUND)
-		return say(why, l->path, number, "no audit record");
-	if (line.seq != l->chain.seq + 1 || memcmp(line.prev, l->chain.prev,
-	    sizeof(line.prev)) != 0)
-		return say(why, l->path, number, "it does not continue the "
-		    "chain: move the file away, to be looked at, and start a "
-		    "new one");
-	if (!pk_audit_hash(l->md, text, len, l->chain.prev))
-		return say(why, l->path, number, "libcrypto failed");
-	l->chain.seq++;
-	l->size += (off_t)len;
-	if (err == PK_OK)
-		l->seen(l->arg, line.context.user, &line.item);
-	return true;
-}
-
-/*
- * A line without its end that is to be cut off: the begin of the next record,
- * or zeros, which some file systems leave after a crash.  Anything else is
- * somebody's file that became our log by mistake.
- */
-static bool
-is_torn(const struct pk_audit_log *l, const char *text, size_t len)
-{
-	char begin[64];
-	size_t i, n = (size_t)snprintf(begin, sizeof(begin),
-	    "{\"v\":1,\"seq\":%" PRIu64 ",", l->chain.seq + 1);
-
-	for (i = 0; i < len && i < n; i++)
-		if (text[i] != begin[i] && text[i] != '\0')
-			return false;
-	return true;
-}
-
-/* The line that ends at the mark; *len_r octets of buf from the return value on. */
-static const char *
-line_at(int fd, const struct pk_audit_mark *mark, char buf[PK_AUDIT_LINE_MAX],
-    size_t *len_r)
-{
-	size_t n = mark->size < PK_AUDIT_LINE_MAX ? (size_t)mark->size :
-	    PK_AUDIT_LINE_MAX;
-	const char *before;
-
-	if (n == 0 || pread(fd, buf, n, (off_t)(mark->size - n)) !=
-	    (ssize_t)n || buf[n - 1] != '\n')
-		return NULL;
-	before = memrchr(buf, '\n', n - 1);
-	if (before == NULL && n < mark->size)
-		return NULL;
-	before = before != NULL ? before + 1 : buf;
-	*len_r = (size_t)(buf + n - before);
-	return before;
-}
-
-/* Go on behind the mark, if that is a place in this very log. */
-static void
-go_to_mark(struct pk_audit_log *l, FILE *f, const struct pk_audit_mark *mark)
-{
-	uint8_t hash[PK_AUDIT_HASH_LEN];
-	char buf[PK_AUDIT_LINE_MAX];
-	struct pk_audit_line line;
-	const char *text;
-	size_t len;
-
-	if (mark == NULL || mark->size > INT64_MAX)
-		return;
-	text = line_at(fileno(f), mark, buf, &len);
-	if (text == NULL || !pk_audit_hash(l->md, text, len, hash) ||
-	    memcmp(hash, mark->prev, sizeof(hash)) != 0 ||
-	    pk_audit_parse(text, len - 1, &line) == PK_ERR_SYNTAX ||
-	    line.seq != mark->seq ||
-	    fseeko(f, (off_t)mark->size, SEEK_SET) != 0)
-		return;
-	l->size = (off_t)mark->size;
-	l->chain.seq = mark->seq;
-	memcpy(l->chain.prev, hash, sizeof(hash));
-}
-
-/*
- * The whole file, line by line.  It is ours: a line that is no record, or that
- * does not continue the chain, was not written by us, and nothing is added
- * behind it.
- */
-static bool
-read_lines(struct pk_audit_log *l, FILE *f, char why[PK_AUDIT_LOG_WHY])
-{
-	char *text = NULL;
-	size_t room = 0;
-	uint64_t number = l->chain.seq;
-	ssize_t len = 0;
-	bool ok = true, torn = false;
-
-	while (ok && !torn) {
-		errno = ENOMEM;
-		len = getline(&text, &room, f);
-		if (len <= 0)
-			break;
-		number++;
-		torn = text[len - 1] != '\n';
-		if (!torn)
-			ok = take_line(l, number, text, (size_t)len, why);
-		else if (!is_torn(l, text, (size_t)len))
-			ok = say(why, l->path, number, "no audit record");
-	}
-	/* What was not read for any other reason must not be cut off. */
-	if (ok && (ferror(f) || !feof(f)))
-		ok = say(why, l->path, 0, strerror(errno));
-	free(text);
-	return ok;
-}
-
-static bool
-take_file(struct pk_audit_log *l, int fd, const struct pk_audit_mark *mark,
-    char why[PK_AUDIT_LOG_WHY])
-{
-	struct stat st;
-	FILE *f;
-	int copy;
-	bool ok;
-
-	if (fstat(fd, &st) != 0)
-		return say(why, l->path, 0, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return say(why, l->path, 0, "not a regular file");
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return say(why, l->path, 0, errno == EWOULDBLOCK ?
-		    "another popkeep-policyd writes it" : strerror(errno));
-	copy = dup(fd);
-	f = copy != -1 ? fdopen(copy, "re") : NULL;
-	if (f == NULL) {
-		if (copy != -1)
-			close(copy);
-		return say(why, l->path, 0, strerror(errno));
-	}
-	rewind(f);
-	go_to_mark(l, f, mark);
-	ok = read_lines(l, f, why);
-	fclose(f);
-	if (ok && l->size < st.st_size && ftruncate(fd, l->size) != 0)
-		ok = say(why, l->path, 0, strerror(errno));
-	/* Whoever wrote it may have died before it was on disk. */
-	if (ok && fdatasync(fd) != 0)
-		ok = say(why, l->path, 0, strerror(errno));
-	l->synced = l->size;
-	return ok;
-}
 
 static void
 free_log(struct pk_audit_log *l)
@@ -235,6 +28,12 @@ free_log(struct pk_audit_log *l)
 	free(l);
 }
 
+static void
+no_memory(const char *path, char why[PK_AUDIT_LOG_WHY])
+{
+	(void)snprintf(why, PK_AUDIT_LOG_WHY, "%s: out of memory", path);
+}
+
 struct pk_audit_log *
 pk_audit_log_open(int fd, const char *path, const struct pk_audit_mark *mark,
     pk_audit_seen *seen, void *arg, char why[PK_AUDIT_LOG_WHY])
@@ -243,7 +42,7 @@ pk_audit_log_open(int fd, const char *path, const struct pk_audit_mark *mark,
 
 	why[0] = '\0';
 	if (l == NULL) {
-		(void)say(why, path, 0, "out of memory");
+		no_memory(path, why);
 		return NULL;
 	}
 	l->fd = -1;
@@ -254,8 +53,8 @@ pk_audit_log_open(int fd, const char *path, const struct pk_audit_mark *mark,
 	if (gethostname(l->host, sizeof(l->host) - 1) != 0)
 		(void)snprintf(l->host, sizeof(l->host), "localhost");
 	if (l->md == NULL || l->path == NULL)
-		(void)say(why, path, 0, "out of memory");
-	if (why[0] != '\0' || !take_file(l, fd, mark, why)) {
+		no_memory(path, why);
+	if (why[0] != '\0' || !pk_audit_log_read(l, fd, mark, why)) {
 		free_log(l);
 		return NULL;
 	}
@@ -304,7 +103,7 @@ static bool
 make_room(struct pk_audit_log *l)
 {
 	size_t room = l->room > 0 ? 2 * l->room : 64;
-	struct waiting *grown;
+	struct pk_audit_waiting *grown;
 
 	if (l->count < l->room)
 		return true;
@@ -320,7 +119,7 @@ enum pk_err
 pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
     const struct pk_audit_context *context, const struct pk_audit_item *item)
 {
-	struct waiting *w;
+	struct pk_audit_waiting *w;
 
 	if (l->count >= PK_AUDIT_LOG_WAITING || !make_room(l)) {
 		/* An intent that is not taken is not carried out either. */
@@ -367,7 +166,8 @@ grow_out(struct pk_audit_log *l, size_t len)
 
 /* Append one line to out and go on with the chain. */
 static enum pk_err
-put_line(struct pk_audit_log *l, struct chain *chain, const struct waiting *w)
+put_line(struct pk_audit_log *l, struct pk_audit_chain *chain,
+    const struct pk_audit_waiting *w)
 {
 	struct pk_audit_stamp stamp = {
 		.seq = chain->seq + 1, .time = w->time, .host = l->host,
@@ -394,9 +194,9 @@ put_line(struct pk_audit_log *l, struct chain *chain, const struct waiting *w)
 
 /* What was lost while the log could not be written is itself recorded. */
 static enum pk_err
-put_lost(struct pk_audit_log *l, struct chain *chain)
+put_lost(struct pk_audit_log *l, struct pk_audit_chain *chain)
 {
-	struct waiting w;
+	struct pk_audit_waiting w;
 
 	if (l->lost == 0)
 		return PK_OK;
@@ -495,7 +295,8 @@ take_back(struct pk_audit_log *l)
 }
 
 static enum pk_err
-write_waiting(struct pk_audit_log *l, bool durable, struct chain *chain)
+write_waiting(struct pk_audit_log *l, bool durable,
+    struct pk_audit_chain *chain)
 {
 	enum pk_err err = put_again(l);
 	size_t i;
@@ -516,7 +317,8 @@ write_waiting(struct pk_audit_log *l, bool durable, struct chain *chain)
 }
 
 static void
-written(struct pk_audit_log *l, bool durable, const struct chain *chain)
+written(struct pk_audit_log *l, bool durable,
+    const struct pk_audit_chain *chain)
 {
 	size_t i;
 
@@ -539,7 +341,7 @@ enum pk_err
 pk_audit_log_commit(struct pk_audit_log *l, bool durable,
     char why[PK_AUDIT_LOG_WHY])
 {
-	struct chain chain = l->chain;
+	struct pk_audit_chain chain = l->chain;
 
 	why[0] = '\0';
 	l->out_len = 0;
