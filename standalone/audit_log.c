@@ -15,6 +15,12 @@
 
 #include "standalone/audit_log_private.h"
 
+/* A seal that is to be written, and the key that it is signed with. */
+struct signing {
+	const struct pk_seal *seal;
+	const uint8_t *private;
+};
+
 /* ---- opening ---------------------------------------------------------------------- */
 
 static void
@@ -75,6 +81,26 @@ pk_audit_log_mark(const struct pk_audit_log *l, struct pk_audit_mark *mark_r)
 }
 
 void
+pk_audit_log_note_seal(struct pk_audit_log *l, const struct pk_seal *seal)
+{
+	l->has_seal = true;
+	l->last_seal = *seal;
+	l->unsealed = 0;
+}
+
+uint64_t
+pk_audit_log_unsealed(const struct pk_audit_log *l)
+{
+	return l->unsealed;
+}
+
+const struct pk_seal *
+pk_audit_log_last_seal(const struct pk_audit_log *l)
+{
+	return l->has_seal ? &l->last_seal : NULL;
+}
+
+void
 pk_audit_log_close(struct pk_audit_log **lp)
 {
 	struct pk_audit_log *l = *lp;
@@ -115,6 +141,18 @@ make_room(struct pk_audit_log *l)
 	return true;
 }
 
+/* When, by whom, and under which policy. */
+static void
+put_source(struct pk_audit_waiting *w, const struct pk_audit_source *source)
+{
+	w->time = now_us();
+	w->uid = source->uid;
+	w->pid = source->pid;
+	w->has_policy = source->policy != NULL;
+	if (w->has_policy)
+		memcpy(w->policy, source->policy, sizeof(w->policy));
+}
+
 enum pk_err
 pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
     const struct pk_audit_context *context, const struct pk_audit_item *item)
@@ -128,12 +166,7 @@ pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
 		return PK_ERR_LIMIT;
 	}
 	w = &l->waiting[l->count++];
-	w->time = now_us();
-	w->uid = source->uid;
-	w->pid = source->pid;
-	w->has_policy = source->policy != NULL;
-	if (w->has_policy)
-		memcpy(w->policy, source->policy, sizeof(w->policy));
+	put_source(w, source);
 	w->context = *context;
 	w->item = *item;
 	return PK_OK;
@@ -164,16 +197,17 @@ grow_out(struct pk_audit_log *l, size_t len)
 	return true;
 }
 
-/* Append one line to out and go on with the chain. */
+/* Append one line to out, signed or not, and go on with the chain. */
 static enum pk_err
 put_line(struct pk_audit_log *l, struct pk_audit_chain *chain,
-    const struct pk_audit_waiting *w)
+    const struct pk_audit_waiting *w, const struct signing *sign)
 {
 	struct pk_audit_stamp stamp = {
 		.seq = chain->seq + 1, .time = w->time, .host = l->host,
 		.uid = w->uid, .pid = w->pid,
 		.policy = w->has_policy ? w->policy : NULL,
 		.prev = chain->prev,
+		.seal = sign != NULL ? sign->seal : NULL,
 	};
 	enum pk_err err;
 	char *line;
@@ -183,6 +217,9 @@ put_line(struct pk_audit_log *l, struct pk_audit_chain *chain,
 		return PK_ERR_NOMEM;
 	line = l->out + l->out_len;
 	err = pk_audit_format(&stamp, &w->context, &w->item, line, &len);
+	if (err == PK_OK && sign != NULL)
+		err = pk_seal_sign(line, &len, PK_AUDIT_LINE_MAX,
+		    sign->private);
 	if (err != PK_OK)
 		return err;
 	if (!pk_audit_hash(l->md, line, len, chain->prev))
@@ -207,7 +244,7 @@ put_lost(struct pk_audit_log *l, struct pk_audit_chain *chain)
 	w.item.event = PK_AUDIT_BRAKE;
 	(void)snprintf(w.item.reason, sizeof(w.item.reason), "%" PRIu64
 	    " records could not be written and are lost", l->lost);
-	return put_line(l, chain, &w);
+	return put_line(l, chain, &w, NULL);
 }
 
 /* What failed before comes first. */
@@ -304,7 +341,7 @@ write_waiting(struct pk_audit_log *l, bool durable,
 	if (err == PK_OK)
 		err = put_lost(l, chain);
 	for (i = 0; i < l->count && err == PK_OK; i++)
-		err = put_line(l, chain, &l->waiting[i]);
+		err = put_line(l, chain, &l->waiting[i], NULL);
 	if (err == PK_OK && l->out_len > 0)
 		err = write_out(l);
 	if (err == PK_OK && durable && fdatasync(l->fd) != 0) {
@@ -326,6 +363,7 @@ written(struct pk_audit_log *l, bool durable,
 		if (l->waiting[i].item.event == PK_AUDIT_DISPOSE_INTENT)
 			l->seen(l->arg, l->waiting[i].context.user,
 			    &l->waiting[i].item);
+	l->unsealed += chain->seq - l->chain.seq;
 	l->chain = *chain;
 	l->size += (off_t)l->out_len;
 	if (durable)
@@ -356,5 +394,51 @@ pk_audit_log_commit(struct pk_audit_log *l, bool durable,
 		return PK_ERR_IO;
 	}
 	written(l, durable, &chain);
+	return PK_OK;
+}
+
+/* The line of a seal to disk; everything before it is there. */
+static enum pk_err
+write_seal(struct pk_audit_log *l, const struct pk_audit_waiting *w,
+    const struct signing *sign, struct pk_audit_chain *chain)
+{
+	enum pk_err err;
+
+	l->out_len = 0;
+	errno = ENOMEM;
+	err = put_line(l, chain, w, sign);
+	if (err == PK_OK)
+		err = write_out(l);
+	if (err == PK_OK && fdatasync(l->fd) != 0) {
+		(void)cut_off(l);
+		err = PK_ERR_IO;
+	}
+	return err;
+}
+
+enum pk_err
+pk_audit_log_seal(struct pk_audit_log *l,
+    const struct pk_audit_source *source, const struct pk_seal *seal,
+    const uint8_t private[PK_SEAL_KEY_LEN], char why[PK_AUDIT_LOG_WHY])
+{
+	const struct signing sign = { seal, private };
+	enum pk_err err = pk_audit_log_commit(l, true, why);
+	struct pk_audit_chain chain = l->chain;
+	struct pk_audit_waiting w;
+
+	if (err != PK_OK)
+		return err;
+	memset(&w, 0, sizeof(w));
+	put_source(&w, source);
+	w.item.event = PK_AUDIT_SEAL;
+	err = write_seal(l, &w, &sign, &chain);
+	if (err != PK_OK) {
+		(void)snprintf(why, PK_AUDIT_LOG_WHY, "%s: %s", l->path,
+		    err == PK_ERR_CRYPTO ? "libcrypto cannot sign" :
+		    strerror(errno));
+		return err;
+	}
+	written(l, true, &chain);
+	pk_audit_log_note_seal(l, seal);
 	return PK_OK;
 }

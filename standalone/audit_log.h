@@ -60,6 +60,14 @@ struct pk_audit_log *pk_audit_log_open(int fd, const char *path,
 bool pk_audit_log_mark(const struct pk_audit_log *l,
     struct pk_audit_mark *mark_r);
 
+/* Lines since the last seal, or since the place where reading began. */
+uint64_t pk_audit_log_unsealed(const struct pk_audit_log *l);
+
+/*
+ * The last seal that was read or written; valid until the next is.  NULL: none.
+ */
+const struct pk_seal *pk_audit_log_last_seal(const struct pk_audit_log *l);
+
 /* Write what waits, close, and set *lp to NULL. */
 void pk_audit_log_close(struct pk_audit_log **lp);
 
@@ -82,5 +90,15 @@ size_t pk_audit_log_waiting(const struct pk_audit_log *l);
  */
 enum pk_err pk_audit_log_commit(struct pk_audit_log *l, bool durable,
     char why[PK_AUDIT_LOG_WHY]) PK_WARN_UNUSED;
+
+/*
+ * Commit, and have one line more on disk: the seal, signed with private.  Any
+ * error: there is no seal (why says why); what waited is on disk unless it is
+ * _commit() that failed.
+ */
+enum pk_err pk_audit_log_seal(struct pk_audit_log *l,
+    const struct pk_audit_source *source, const struct pk_seal *seal,
+    const uint8_t private[PK_SEAL_KEY_LEN], char why[PK_AUDIT_LOG_WHY])
+    PK_WARN_UNUSED;
 
 #endif

@@ -38,6 +38,9 @@ struct pk_audit_log {
 	struct pk_audit_waiting *waiting;
 	size_t count, room;
 	uint64_t lost;
+	uint64_t unsealed;		/* lines behind the last seal */
+	bool has_seal;
+	struct pk_seal last_seal;
 	char *out;			/* lines under construction */
 	size_t out_len, out_room;
 	EVP_MD_CTX *md;
@@ -46,6 +49,10 @@ struct pk_audit_log {
 	char host[256];
 	char *path;
 };
+
+/* That was the last line, a seal. */
+void pk_audit_log_note_seal(struct pk_audit_log *l,
+    const struct pk_seal *seal);
 
 /*
  * Lock the file and read it, from the mark on if there is one that fits, and cut

@@ -542,6 +542,137 @@ test_audit_log_loses_nothing_without_memory(void **state)
 	assert_int_equal(check_chain(), 4);
 }
 
+/* ---- tests: seals ------------------------------------------------------- */
+
+static const uint8_t private[PK_SEAL_KEY_LEN] = { 7 };
+
+static struct pk_seal
+seal_of(uint64_t epoch)
+{
+	struct pk_seal s = { .epoch = epoch, .next = { 9 } };
+
+	assert_int_equal(pk_seal_public(private, s.key), PK_OK);
+	return s;
+}
+
+static enum pk_err
+seal(uint64_t epoch)
+{
+	struct pk_audit_source source = { .uid = 77, .pid = 4 };
+	struct pk_seal s = seal_of(epoch);
+
+	return pk_audit_log_seal(l, &source, &s, private, why);
+}
+
+/* The last line is a seal, and its signature good. */
+static void
+check_last_line_is_seal(uint64_t epoch)
+{
+	struct pk_seal s = seal_of(epoch);
+	struct pk_audit_line line;
+	const char *at;
+
+	read_file();
+	text[text_len - 1] = '\0';
+	at = strrchr(text, '\n');
+	at = at != NULL ? at + 1 : text;
+	assert_int_equal(pk_audit_parse(at, strlen(at), &line), PK_OK);
+	assert_int_equal(line.item.event, PK_AUDIT_SEAL);
+	assert_true(line.has_seal);
+	assert_memory_equal(&line.seal, &s, sizeof(s));
+	assert_int_equal(pk_seal_check(at, strlen(at), s.key), PK_OK);
+}
+
+static void
+test_audit_log_seals_what_waits(void **state)
+{
+	(void)state;
+	assert_null(pk_audit_log_last_seal(l));
+	add_fine(PK_AUDIT_START, "", "");
+	assert_int_equal(pk_audit_log_unsealed(l), 0);
+	commit_fine(false);
+	assert_int_equal(pk_audit_log_unsealed(l), 1);
+	add_fine(PK_AUDIT_DOWNLOADED, "anna", "1");
+	disk.synced = 0;
+	assert_int_equal(seal(4), PK_OK);
+	/* What is sealed is on disk first; then so is the seal. */
+	assert_int_equal(disk.synced, 2);
+	assert_int_equal(check_chain(), 3);
+	check_last_line_is_seal(4);
+	assert_int_equal(pk_audit_log_unsealed(l), 0);
+	assert_int_equal(pk_audit_log_last_seal(l)->epoch, 4);
+	add_fine(PK_AUDIT_STOP, "", "");
+	commit_fine(true);
+	assert_int_equal(pk_audit_log_unsealed(l), 1);
+}
+
+static void
+test_audit_log_finds_its_seals_again(void **state)
+{
+	struct pk_audit_mark mark;
+
+	(void)state;
+	add_fine(PK_AUDIT_START, "", "");
+	assert_int_equal(seal(0), PK_OK);
+	assert_int_equal(seal(1), PK_OK);
+	add_fine(PK_AUDIT_STOP, "", "");
+	commit_fine(true);
+	reopen();
+	assert_int_equal(pk_audit_log_last_seal(l)->epoch, 1);
+	assert_int_equal(pk_audit_log_unsealed(l), 1);
+	/* Behind a mark there may be none. */
+	assert_true(pk_audit_log_mark(l, &mark));
+	opened_at = &mark;
+	reopen();
+	assert_null(pk_audit_log_last_seal(l));
+	assert_int_equal(pk_audit_log_unsealed(l), 0);
+}
+
+static void
+test_audit_log_has_no_seal_that_is_not_on_disk(void **state)
+{
+	long octets;
+
+	(void)state;
+	add_fine(PK_AUDIT_START, "", "");
+	commit_fine(true);
+	for (octets = 0; octets < 500; octets += 50) {
+		disk.write_octets = octets;
+		assert_int_equal(seal(0), PK_ERR_IO);
+		assert_non_null(strstr(why, "No space left on device"));
+		assert_int_equal(check_chain(), 1);
+	}
+	disk.write_octets = -1;
+	disk.syncs = 1;
+	assert_int_equal(seal(0), PK_ERR_IO);
+	assert_non_null(strstr(why, "Input/output error"));
+	assert_int_equal(check_chain(), 1);
+	assert_null(pk_audit_log_last_seal(l));
+	assert_int_equal(pk_audit_log_unsealed(l), 1);
+	/* One that can be cut off later only. */
+	disk.syncs = 1;
+	disk.truncates = 1;
+	assert_int_equal(seal(0), PK_ERR_IO);
+	assert_int_equal(check_chain(), 2);
+	assert_int_equal(seal(1), PK_OK);
+	assert_int_equal(check_chain(), 2);
+	check_last_line_is_seal(1);
+}
+
+static void
+test_audit_log_has_no_seal_without_what_it_seals(void **state)
+{
+	(void)state;
+	add_fine(PK_AUDIT_DOWNLOADED, "anna", "kept");
+	disk.syncs = 1;
+	assert_int_equal(seal(0), PK_ERR_IO);
+	assert_int_equal(check_chain(), 0);
+	assert_int_equal(pk_audit_log_waiting(l), 1);
+	assert_int_equal(seal(0), PK_OK);
+	assert_int_equal(check_chain(), 2);
+	check_last_line_is_seal(0);
+}
+
 /* ---- tests: a disk that fails ------------------------------------------- */
 
 static void
@@ -790,6 +921,10 @@ main(void)
 		TEST(test_audit_log_refuses_a_second_opener),
 		TEST(test_audit_log_refuses_what_is_no_file),
 		TEST(test_audit_log_loses_nothing_without_memory),
+		TEST(test_audit_log_seals_what_waits),
+		TEST(test_audit_log_finds_its_seals_again),
+		TEST(test_audit_log_has_no_seal_that_is_not_on_disk),
+		TEST(test_audit_log_has_no_seal_without_what_it_seals),
 		TEST(test_audit_log_keeps_records_but_no_intents),
 		TEST(test_audit_log_cuts_off_later_what_it_cannot_now),
 		TEST(test_audit_log_is_not_durable_unless_the_disk_says_so),
