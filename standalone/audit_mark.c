@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "standalone/audit_mark.h"
+#include "standalone/audit_seal.h"
 
 #define MAGIC		UINT64_C(0x314b52414d504b01)
 #define TEMP_FILE	PK_AUDIT_MARK_FILE ".tmp"
@@ -30,7 +31,8 @@ pk_audit_mark_load(int dirfd, struct pk_audit_mark *mark_r)
 
 	if (fd == -1)
 		return false;
-	ok = read(fd, &image, sizeof(image)) == (ssize_t)sizeof(image) &&
+	ok = !pk_audit_seal_is_midway(dirfd) &&
+	    read(fd, &image, sizeof(image)) == (ssize_t)sizeof(image) &&
 	    image.magic == MAGIC;
 	close(fd);
 	if (ok)

@@ -11,7 +11,10 @@
 
 #define PK_AUDIT_MARK_FILE "audit.mark"
 
-/* Read the mark in the directory dirfd.  false: there is none that makes sense. */
+/*
+ * Read the mark in the directory dirfd.  false: there is none that makes sense,
+ * or a sealing was interrupted, whose seal may stand before it.
+ */
 bool pk_audit_mark_load(int dirfd, struct pk_audit_mark *mark_r);
 
 /* Replace it.  0, or -1 and errno. */
