@@ -159,6 +159,7 @@ struct pk_msg_reload {
 	uint32_t has_virtual_uid;	/* 0 or 1 */
 	uint32_t virtual_uid;
 	uint32_t group_refresh;		/* seconds */
+	uint32_t audit_seal;		/* seconds */
 };
 
 /* With a descriptor: the other end of its channel. */

@@ -139,6 +139,7 @@ child(int channel)
 		.has_virtual_uid = has_virtual_uid(s),
 		.virtual_uid = s->virtual_uid,
 		.group_refresh = s->group_refresh,
+		.audit_seal = s->audit_seal,
 		.names = s->names,
 	};
 
@@ -212,6 +213,7 @@ pk_policy_role_reload(const struct pk_settings *s)
 	m.has_virtual_uid = has_virtual_uid(s);
 	m.virtual_uid = s->virtual_uid;
 	m.group_refresh = s->group_refresh;
+	m.audit_seal = s->audit_seal;
 	if (role.channel == -1 || pk_channel_send(role.channel,
 	    PK_MSG_RELOAD, &m, -1) != 0)
 		pk_log(PK_LOG_ERR, "policyd: it does not hear that it should "

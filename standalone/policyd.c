@@ -153,6 +153,9 @@ pk_policyd_commit(bool durable)
 	}
 	if (durable)
 		pk_peers_committed(ok);
+	/* Not here: a seal commits, too. */
+	if (pk_policyd_has_many_unsealed() && pk_policyd.tick != NULL)
+		event_active(pk_policyd.tick, EV_TIMEOUT, 0);
 	return ok;
 }
 
@@ -188,6 +191,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	(void)pk_policyd_now();
 	(void)pk_policyd_commit(true);
+	pk_policyd_seal_if_due();
 	if (pk_policyd.table_due)
 		pk_policyd_send_table();
 	if (pk_policyd_clock(CLOCK_BOOTTIME) - pk_policyd.marked >= MARK_SECONDS)
@@ -252,6 +256,7 @@ adopt(const struct pk_msg_reload *m)
 	s->has_virtual_uid = m->has_virtual_uid != 0;
 	s->virtual_uid = (uid_t)m->virtual_uid;
 	s->group_refresh = m->group_refresh;
+	s->audit_seal = m->audit_seal;
 	pk_groups_adopt(same);
 }
 
@@ -359,7 +364,7 @@ static void
 finish(void)
 {
 	pk_policyd_record(PK_AUDIT_STOP, "", "");
-	(void)pk_policyd_commit(true);
+	pk_policyd_seal();
 	save_mark();
 	pk_audit_log_close(&pk_policyd.log);
 	if (pk_policyd.socket_fd != -1 && geteuid() != 0)

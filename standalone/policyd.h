@@ -17,6 +17,7 @@
 #define PK_POLICY_STATE_DIR	LOCALSTATEDIR "/lib/popkeep/policy"
 #define PK_POLICY_USER		"_popkeep-policy"
 #define PK_POLICY_GROUP		"popkeep"
+#define PK_AUDIT_SEAL_SECONDS	3600
 
 /* Strings are the caller's, and stay. */
 struct pk_policyd_settings {
@@ -31,6 +32,7 @@ struct pk_policyd_settings {
 	bool has_virtual_uid;
 	uid_t virtual_uid;
 	unsigned group_refresh;		/* seconds */
+	unsigned audit_seal;		/* seconds between two seals */
 	struct pk_username_rules names;	/* for the members of groups */
 };
 

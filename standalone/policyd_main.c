@@ -29,7 +29,7 @@ usage(FILE *to)
 	    "usage: popkeep-policyd [-tV] [-p policy] [-a audit-log] "
 	    "[-s socket]\n"
 	    "           [-S state-dir] [-u user] [-g group] [-m mail-user]\n"
-	    "           [-l log] [-r seconds]\n"
+	    "           [-l log] [-r seconds] [-i seconds]\n"
 	    "  -p policy      the policy's main file [%s]\n"
 	    "  -a audit-log   [%s]\n"
 	    "  -s socket      to be asked on [%s]\n"
@@ -40,11 +40,12 @@ usage(FILE *to)
 	    "virtual mailboxes\n"
 	    "  -l log         stderr, syslog or a path [stderr]\n"
 	    "  -r seconds     between two looks at the groups [%d]\n"
+	    "  -i seconds     between two seals of the audit log [%d]\n"
 	    "  -t             check the policy and exit\n"
 	    "  -V             print the version and exit\n",
 	    PK_POLICY_FILE, PK_AUDIT_FILE, PK_POLICY_SOCKET,
 	    PK_POLICY_STATE_DIR, PK_POLICY_USER, PK_POLICY_GROUP,
-	    GROUP_REFRESH);
+	    GROUP_REFRESH, PK_AUDIT_SEAL_SECONDS);
 }
 
 static int
@@ -76,7 +77,7 @@ mail_user(struct pk_policyd_settings *set, const char *name)
 }
 
 static bool
-refresh(struct pk_policyd_settings *set, const char *text)
+seconds(char option, const char *text, unsigned *seconds_r)
 {
 	unsigned long value;
 	char *end;
@@ -85,11 +86,11 @@ refresh(struct pk_policyd_settings *set, const char *text)
 	value = strtoul(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
 	    value < 1 || value > 86400) {
-		fprintf(stderr, "popkeep-policyd: -r %s: expected 1 to 86400 "
-		    "seconds\n", text);
+		fprintf(stderr, "popkeep-policyd: -%c %s: expected 1 to 86400 "
+		    "seconds\n", option, text);
 		return false;
 	}
-	set->group_refresh = (unsigned)value;
+	*seconds_r = (unsigned)value;
 	return true;
 }
 
@@ -100,13 +101,14 @@ main(int argc, char **argv)
 		.policy = PK_POLICY_FILE, .audit_log = PK_AUDIT_FILE,
 		.socket = PK_POLICY_SOCKET, .state_dir = PK_POLICY_STATE_DIR,
 		.user = PK_POLICY_USER, .group_refresh = GROUP_REFRESH,
+		.audit_seal = PK_AUDIT_SEAL_SECONDS,
 	};
 	const char *log = "stderr";
 	bool test = false, ok = true;
 	int opt;
 
 	pk_sandbox_hold_stdio();
-	while (ok && (opt = getopt(argc, argv, "p:a:s:S:u:g:m:l:r:tVh")) !=
+	while (ok && (opt = getopt(argc, argv, "p:a:s:S:u:g:m:l:r:i:tVh")) !=
 	    -1) {
 		switch (opt) {
 		case 'p':
@@ -134,7 +136,10 @@ main(int argc, char **argv)
 			log = optarg;
 			break;
 		case 'r':
-			ok = refresh(&set, optarg);
+			ok = seconds('r', optarg, &set.group_refresh);
+			break;
+		case 'i':
+			ok = seconds('i', optarg, &set.audit_seal);
 			break;
 		case 't':
 			test = true;

@@ -221,6 +221,7 @@ pk_policyd_reload(const char *who, bool accept, char text[PK_WIRE_TEXT + 1])
 		return PK_WIRE_ERROR;
 	}
 	(void)pk_policyd_commit(true);
+	pk_policyd_seal_soon();
 	pk_groups_refresh();
 	if (pk_policyd.braked > 0)
 		(void)snprintf(text, PK_WIRE_TEXT + 1, "%u rules wait for "

@@ -2,7 +2,8 @@
  * The inside of popkeep-policyd: policyd.c has the clock, the log and the loop,
  * policyd_open.c opens everything, policyd_policy.c has the policy,
  * policyd_peers.c has the connections of those who ask, policyd_answers.c the
- * answers, policyd_groups.c resolves groups in the background.  Nobody else includes this.
+ * answers, policyd_groups.c resolves groups in the background, policyd_seal.c
+ * seals the log.  Nobody else includes this.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -122,6 +123,20 @@ void pk_peers_add(int fd, uid_t uid, pid_t pid, const char *only,
 
 /* Answer those who wait for the disk: the log was committed, or was not. */
 void pk_peers_committed(bool ok);
+
+/* ---- policyd_seal.c --------------------------------------------------------------------- */
+
+/* Seal the log, if there is anything new and a key; say if that fails. */
+void pk_policyd_seal(void);
+
+/* The same, if it is time to. */
+void pk_policyd_seal_if_due(void);
+
+/* Is it time to, for the number of records? */
+bool pk_policyd_has_many_unsealed(void);
+
+/* Where sealing fails it is tried again at the next tick. */
+void pk_policyd_seal_soon(void);
 
 /* ---- policyd_groups.c ---------------------------------------------------------------- */
 

@@ -165,6 +165,7 @@ static cfg_opt_t opts[] = {
 	CFG_STR("policy-state", PK_POLICY_STATE_DIR, CFGF_NONE),
 	CFG_STR("audit-log", PK_AUDIT_FILE, CFGF_NONE),
 	CFG_INT("group-refresh", 300, CFGF_NONE),
+	CFG_INT("audit-seal", PK_AUDIT_SEAL_SECONDS, CFGF_NONE),
 	CFG_END()
 };
 
@@ -252,6 +253,7 @@ take_values(cfg_t *cfg, struct pk_settings *s)
 		{ "process-idle", &s->process_idle },
 		{ "first-valid-uid", &s->first_valid_uid },
 		{ "group-refresh", &s->group_refresh },
+		{ "audit-seal", &s->audit_seal },
 	};
 	size_t i;
 

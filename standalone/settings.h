@@ -75,6 +75,7 @@ struct pk_settings {
 	char *policy_state;			/* a directory */
 	char *audit_log;
 	unsigned group_refresh;			/* seconds */
+	unsigned audit_seal;			/* seconds */
 };
 
 /*

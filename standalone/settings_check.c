@@ -92,6 +92,7 @@ static const struct {
 	{ "process-idle", 0, 86400 },
 	{ "first-valid-uid", 1, UINT_MAX - 1 },
 	{ "group-refresh", 1, 86400 },
+	{ "audit-seal", 1, 86400 },
 };
 
 static int

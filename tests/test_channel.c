@@ -343,7 +343,7 @@ test_channel_refuses_a_reload_that_is_none(void **state)
 
 	memset(&good, 0, sizeof(good));
 	good.reload.fold = good.reload.has_virtual_uid = 1;
-	good.reload.group_refresh = 1;
+	good.reload.group_refresh = good.reload.audit_seal = 1;
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &good), PK_RECEIVED);
 	m = good;
 	m.reload.fold = 2;
@@ -353,6 +353,9 @@ test_channel_refuses_a_reload_that_is_none(void **state)
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
 	m = good;
 	m.reload.group_refresh = 0;
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
+	m = good;
+	m.reload.audit_seal = 0;
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
 	m = good;
 	memset(m.reload.default_domain, 'x', sizeof(m.reload.default_domain));
@@ -375,7 +378,7 @@ test_channel_knows_the_descriptors_of_policyd(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		memset(&m, 0, sizeof(m));
 		if (cases[i].type == PK_MSG_RELOAD)
-			m.reload.group_refresh = 1;
+			m.reload.group_refresh = m.reload.audit_seal = 1;
 		print_message("case: type %d\n", cases[i].type);
 		assert_int_equal(pk_channel_send(p->a, cases[i].type, &m,
 		    -1), 0);

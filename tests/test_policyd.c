@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "engine/wire.h"
+#include "standalone/audit_seal.h"
 #include "standalone/channel.h"
 #include "standalone/log.h"
 #include "standalone/policyd.h"
@@ -496,7 +497,7 @@ setup(void **state)
 	settings = (struct pk_policyd_settings){ .policy = policy_path,
 	    .audit_log = audit_path, .socket = socket_path,
 	    .state_dir = state_path, .user = "nobody", .group = "",
-	    .group_refresh = 3600 };
+	    .group_refresh = 3600, .audit_seal = 3600 };
 	put(log_path, "");
 	policyd = 0;
 	return 0;
@@ -1176,6 +1177,7 @@ reload_by_parent(bool fold)
 	memset(&m, 0, sizeof(m));
 	m.fold = fold;
 	m.group_refresh = 3600;
+	m.audit_seal = 3600;
 	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, &m, -1), 0);
 }
 
@@ -1535,6 +1537,169 @@ test_policyd_lets_nobody_in_before_the_groups_are_known(void **state)
 	close(root);
 }
 
+/* ---- tests: seals -------------------------------------------------------- */
+
+static void
+set_up_key(void)
+{
+	struct pk_audit_seal_dir d = { open(state_path, O_RDONLY |
+	    O_DIRECTORY | O_CLOEXEC), state_path };
+	uint8_t public[PK_SEAL_KEY_LEN];
+	char why[PK_AUDIT_LOG_WHY];
+
+	assert_int_not_equal(d.fd, -1);
+	assert_true(pk_audit_seal_setup(&d, public, why));
+	close(d.fd);
+}
+
+static unsigned
+seals(void)
+{
+	return audited("\"event\":\"seal\"", "\"sig\":\"");
+}
+
+static void
+test_policyd_says_once_that_nothing_is_sealed(void **state)
+{
+	(void)state;
+	start("");
+	WAIT_UNTIL(logged("the log is not sealed: \"popkeep audit setup\"") >
+	    0);
+	(void)sleep(2);
+	assert_int_equal(logged("the log is not sealed"), 1);
+	assert_int_equal(seals(), 0);
+	/* A key is found when it is there. */
+	set_up_key();
+	WAIT_UNTIL(seals() == 1);
+	WAIT_UNTIL(logged("it is sealed from now on") == 1);
+	stop();
+	assert_int_equal(seals(), 2);
+	assert_int_equal(audited("\"event\":\"seal\"", "\"epoch\":1,"), 1);
+}
+
+static void
+test_policyd_seals_when_there_is_something_new(void **state)
+{
+	(void)state;
+	settings.audit_seal = 1;
+	start("");
+	set_up_key();
+	WAIT_UNTIL(seals() == 1);
+	(void)sleep(3);
+	assert_int_equal(seals(), 1);
+	anna = peer(1000, "anna", false);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DOWNLOADED, "1"),
+	    PK_WIRE_OK);
+	WAIT_UNTIL(seals() == 2);
+	close(anna);
+}
+
+static void
+send_downloads(unsigned count)
+{
+	unsigned i, in_packet = 0;
+
+	begin_records("anna", 0, PK_WIRE_DURABLE, 4);
+	for (i = 0; i < count; i++, in_packet++) {
+		if (in_packet == 100) {
+			transmit(anna);
+			assert_int_equal(recorded(anna, 4), PK_WIRE_OK);
+			begin_records("anna", 0, PK_WIRE_DURABLE, 4);
+			in_packet = 0;
+		}
+		assert_true(put_item(PK_AUDIT_DOWNLOADED, "1", ""));
+	}
+	transmit(anna);
+	assert_int_equal(recorded(anna, 4), PK_WIRE_OK);
+}
+
+/* Long before the time for it. */
+static void
+test_policyd_seals_many_records(void **state)
+{
+	(void)state;
+	start("");
+	set_up_key();
+	WAIT_UNTIL(seals() == 1);
+	anna = peer(1000, "anna", false);
+	send_downloads(9999);
+	(void)sleep(2);
+	assert_int_equal(seals(), 1);
+	send_downloads(1);
+	WAIT_UNTIL(seals() == 2);
+	close(anna);
+}
+
+static void
+test_policyd_goes_on_with_a_damaged_key(void **state)
+{
+	char key[256], text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	settings.audit_seal = 1;
+	start(BASE);
+	anna = peer(1000, "anna", false);
+	root = peer(0, "", true);
+	(void)snprintf(key, sizeof(key), "%s/seal.key", state_path);
+	put(key, "popkeep-seal 1\n");
+	assert_int_equal(chmod(key, 0600), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown(key, NOBODY, NOBODY), 0);
+	WAIT_UNTIL(logged("it cannot be sealed: ") > 0);
+	assert_int_equal(lines_with(log_path, key, "expected one line"), 1);
+	(void)sleep(3);
+	assert_int_equal(logged("it cannot be sealed: "), 1);
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(lines_with(key, "popkeep-seal 1", ""), 1);
+	assert_int_equal(unlink(key), 0);
+	set_up_key();
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	WAIT_UNTIL(seals() == 1);
+	WAIT_UNTIL(logged("it is sealed again") == 1);
+	close(anna);
+	close(root);
+}
+
+/* A mended key is looked at after a reload, whenever it were to be. */
+static void
+test_policyd_seals_soon_after_a_reload(void **state)
+{
+	char key[256], text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	start(BASE);
+	root = peer(0, "", true);
+	(void)snprintf(key, sizeof(key), "%s/seal.key", state_path);
+	put(key, "");
+	WAIT_UNTIL(logged("it cannot be sealed: ") > 0);
+	assert_int_equal(unlink(key), 0);
+	set_up_key();
+	(void)sleep(2);
+	assert_int_equal(seals(), 0);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	WAIT_UNTIL(seals() == 1);
+	close(root);
+}
+
+/* What is asked for while the disk fails has no seal; then it has one. */
+static void
+test_policyd_seals_once_the_disk_works_again(void **state)
+{
+	(void)state;
+	settings.audit_seal = 1;
+	start(BASE);
+	set_up_key();
+	WAIT_UNTIL(seals() == 1);
+	anna = peer(1000, "anna", false);
+	shared->sync_fails = true;
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_FAILED);
+	(void)sleep(2);
+	assert_int_equal(seals(), 1);
+	shared->sync_fails = false;
+	WAIT_UNTIL(seals() == 2);
+	close(anna);
+}
+
 /* ---- tests: beginning and end ------------------------------------------- */
 
 static void
@@ -1742,6 +1907,12 @@ main(void)
 		TEST(test_policyd_follows_the_spelling_of_names),
 		TEST(test_policyd_says_when_it_cannot_ask_for_groups),
 		TEST(test_policyd_lets_nobody_in_before_the_groups_are_known),
+		TEST(test_policyd_says_once_that_nothing_is_sealed),
+		TEST(test_policyd_seals_when_there_is_something_new),
+		TEST(test_policyd_seals_many_records),
+		TEST(test_policyd_goes_on_with_a_damaged_key),
+		TEST(test_policyd_seals_soon_after_a_reload),
+		TEST(test_policyd_seals_once_the_disk_works_again),
 		TEST(test_policyd_does_without_an_audit_log),
 		TEST(test_policyd_does_not_start_wrongly),
 		TEST_RUNNING(test_policyd_leaves_another_one_alone),
