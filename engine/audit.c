@@ -257,6 +257,59 @@ get_hash(const json_t *o, const char *key, uint8_t out[PK_AUDIT_HASH_LEN])
 	    pk_hex_get(out, text, PK_AUDIT_HASH_LEN);
 }
 
+/* The day of a civil date, counted from 1970-01-01: see civil_date(). */
+static int64_t
+civil_day(int year, int month, int day)
+{
+	int64_t of_march = month > 2 ? month - 3 : month + 9;
+	int64_t y = month > 2 ? year : year - 1;
+	int64_t era = y / 400, of_era = y - era * 400;
+	int64_t of_year = (153 * of_march + 2) / 5 + day - 1;
+
+	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 +
+	    of_year - 719468;
+}
+
+/* What format_time() makes of a time is one, nothing else. */
+static bool
+get_time(const json_t *o, int64_t *us_r)
+{
+	const char *text = json_string_value(json_object_get(o, "time"));
+	int year, month, day, hour, minute, second, us;
+	char again[TIME_SIZE];
+
+	if (text == NULL || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%6dZ",
+	    &year, &month, &day, &hour, &minute, &second, &us) != 7 ||
+	    year < 1970 || month < 1 || month > 12)
+		return false;
+	*us_r = (((civil_day(year, month, day) * 24 + hour) * 60 + minute) *
+	    60 + second) * 1000000 + us;
+	return strcmp(format_time(*us_r, again), text) == 0;
+}
+
+static bool
+get_peer(const json_t *o, struct pk_audit_line *l)
+{
+	const json_t *peer = json_object_get(o, "peer");
+	const json_t *uid = json_object_get(peer, "uid");
+	const json_t *pid = json_object_get(peer, "pid");
+
+	if (!json_is_integer(uid) || !json_is_integer(pid) ||
+	    json_integer_value(uid) < 0 || json_integer_value(uid) >
+	    UINT32_MAX || json_integer_value(pid) < 0)
+		return false;
+	l->uid = (uint32_t)json_integer_value(uid);
+	l->pid = json_integer_value(pid);
+	return true;
+}
+
+static bool
+get_policy(const json_t *o, struct pk_audit_line *l)
+{
+	l->has_policy = json_object_get(o, "policy") != NULL;
+	return !l->has_policy || get_hash(o, "policy", l->policy);
+}
+
 /* What a seal has beside; one whose fields are wrong is no record. */
 static bool
 get_seal(const json_t *o, struct pk_audit_line *l)
@@ -289,7 +342,9 @@ get_fields(const json_t *o, struct pk_audit_line *l)
 	l->context.tls = json_is_true(json_object_get(o, "tls"));
 	l->item.has_size = size != NULL;
 	l->item.size = (uint64_t)json_integer_value(size);
-	return get_text(o, "user", l->context.user,
+	return get_time(o, &l->time) && get_peer(o, l) && get_policy(o, l) &&
+	    get_text(o, "host", l->host, sizeof(l->host)) &&
+	    get_text(o, "user", l->context.user,
 	    sizeof(l->context.user)) &&
 	    get_text(o, "session", l->context.session,
 	    sizeof(l->context.session)) &&
@@ -329,6 +384,10 @@ pk_audit_parse(const char *line, size_t len, struct pk_audit_line *line_r)
 	memset(&l, 0, sizeof(l));
 	if (json_is_object(o) && get_fields(o, &l))
 		err = get_event(o, &l.item.event);
+	/* A seal has what makes it one, and nothing else has. */
+	if (err != PK_ERR_SYNTAX && l.has_seal !=
+	    (err == PK_OK && l.item.event == PK_AUDIT_SEAL))
+		err = PK_ERR_SYNTAX;
 	json_decref(o);
 	if (err == PK_OK || err == PK_ERR_NOTFOUND)
 		*line_r = l;

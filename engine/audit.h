@@ -53,6 +53,7 @@ enum pk_audit_event {
 #define PK_AUDIT_REASON_SIZE	256
 #define PK_AUDIT_UIDL_SIZE	(PK_UNIQUE_ID_MAX + 1)
 #define PK_AUDIT_MESSAGE_ID_SIZE 251
+#define PK_AUDIT_HOST_SIZE	256
 
 /* What the records of one session share; "" where it does not apply. */
 struct pk_audit_context {
@@ -102,6 +103,12 @@ enum pk_err pk_audit_format(const struct pk_audit_stamp *stamp,
 /* What reading a line back tells. */
 struct pk_audit_line {
 	uint64_t seq;
+	int64_t time;			/* microseconds since 1970 UTC */
+	char host[PK_AUDIT_HOST_SIZE];
+	uint32_t uid;			/* of the reporting process */
+	int64_t pid;
+	bool has_policy;
+	uint8_t policy[PK_POLICY_HASH_LEN];
 	struct pk_audit_context context;
 	struct pk_audit_item item;
 	uint8_t prev[PK_AUDIT_HASH_LEN];

@@ -100,6 +100,12 @@ check_round_trip(void)
 		assert_true(line[i] >= 0x20 && line[i] < 0x7F);
 	assert_int_equal(pk_audit_parse(line, len - 1, &l), PK_OK);
 	assert_true(l.seq == r.stamp.seq);
+	assert_true(l.time == r.stamp.time);
+	assert_string_equal(l.host, r.stamp.host);
+	assert_true(l.uid == r.stamp.uid && l.pid == r.stamp.pid);
+	assert_int_equal(l.has_policy, r.stamp.policy != NULL);
+	if (l.has_policy)
+		assert_memory_equal(l.policy, policy, sizeof(policy));
 	assert_int_equal(l.item.event, r.item.event);
 	assert_memory_equal(l.prev, prev, sizeof(prev));
 	for (i = 0; i < FIELDS; i++)
@@ -149,6 +155,7 @@ test_audit_leaves_out_what_does_not_apply(void **state)
 static void
 test_audit_brings_every_event_back(void **state)
 {
+	const struct pk_seal seal = { .epoch = 3, .key = { 1 }, .next = { 2 } };
 	unsigned i, k;
 
 	(void)state;
@@ -158,6 +165,7 @@ test_audit_brings_every_event_back(void **state)
 			assert_string_not_equal(pk_audit_event_name(i),
 			    pk_audit_event_name(k));
 		r.item.event = i;
+		r.stamp.seal = i == PK_AUDIT_SEAL ? &seal : NULL;
 		check_round_trip();
 	}
 }
@@ -189,6 +197,7 @@ test_audit_brings_numbers_back(void **state)
 static void
 test_audit_tells_the_time(void **state)
 {
+	struct pk_audit_line l;
 	char expected[64];
 	struct tm tm;
 	time_t t;
@@ -202,6 +211,8 @@ test_audit_tells_the_time(void **state)
 		format();
 		line[len] = '\0';
 		assert_non_null(strstr(line, expected));
+		assert_int_equal(pk_audit_parse(line, len - 1, &l), PK_OK);
+		assert_true(l.time == r.stamp.time);
 	}
 	assert_true(tm.tm_year + 1900 == 9999);
 }
@@ -305,6 +316,8 @@ static const char *const foreign[] = {
 	"{\"v\":1,\"seq\":1,\"event\":\"stop\"}",
 };
 
+#define KEY "0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e0e"
+
 /* Each breaks the fine line of setup(). */
 static const struct {
 	const char *from, *to;
@@ -318,6 +331,23 @@ static const struct {
 	{ "\"anna\"", "\"\\n\"" }, { "\"anna\"", "\"\\u00e4\"" },
 	{ "\"size\":4096", "\"size\":\"x\"" },
 	{ "\"size\":4096", "\"size\":-1" },
+	{ "\"time\":\"2023", "\"time\":\"1969" },
+	{ "\"time\":\"2023-11-14", "\"time\":\"2023-11-31" },
+	{ "\"time\":\"2023-11-14", "\"time\":\"2023-02-29" },
+	{ "\"time\":\"2023-11-14", "\"time\":\"2023-13-14" },
+	{ "\"time\":\"2023-11", "\"time\":\"2023-1" },
+	{ "T22:13", "T24:13" }, { "T22:13", "T22:60" },
+	{ ":20.000042Z", ":60.000042Z" }, { "042Z", "042" },
+	{ "042Z", "042Zx" }, { "\"time\":", "\"when\":" },
+	{ "\"uid\":1000", "\"uid\":-1" },
+	{ "\"uid\":1000", "\"uid\":4294967296" },
+	{ "\"uid\":1000", "\"uid\":\"1000\"" },
+	{ ",\"pid\":4711", "" }, { "\"pid\":4711", "\"pid\":-1" },
+	{ "\"peer\":", "\"pear\":" }, { "\"policy\":\"b7", "\"policy\":\"b" },
+	{ "\"mail.example.org\"", "7" },
+	{ "\"event\":\"disposed\"", "\"event\":\"seal\"" },
+	{ "\"v\":1", "\"v\":1,\"epoch\":0,\"key\":\"" KEY "\",\"next\":\"" KEY
+	    "\"" },
 	{ "\"prev\":\"0e", "\"prev\":\"0" },
 	{ "\"prev\":\"0e", "\"prev\":\"0g" },
 	{ "\"prev\":\"0e", "\"prev\":\"0e0e" },

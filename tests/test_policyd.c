@@ -1633,7 +1633,7 @@ test_policyd_seals_many_records(void **state)
 static void
 test_policyd_goes_on_with_a_damaged_key(void **state)
 {
-	char key[256], text[PK_WIRE_TEXT + 1];
+	char key[sizeof(state_path) + 16], text[PK_WIRE_TEXT + 1];
 
 	(void)state;
 	settings.audit_seal = 1;
@@ -1664,7 +1664,7 @@ test_policyd_goes_on_with_a_damaged_key(void **state)
 static void
 test_policyd_seals_soon_after_a_reload(void **state)
 {
-	char key[256], text[PK_WIRE_TEXT + 1];
+	char key[sizeof(state_path) + 16], text[PK_WIRE_TEXT + 1];
 
 	(void)state;
 	start(BASE);
