@@ -6,25 +6,21 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/audit_verify.h"
 #include "engine/hex.h"
 #include "standalone/audit_cmd.h"
+#include "standalone/audit_read.h"
 #include "standalone/policyd.h"
 #include "standalone/settings.h"
 
 /* Anchors that one command takes. */
 #define ANCHORS_MAX 100
-
-/* Octets that are in memory; a line has no more than the last of them. */
-#define READ_SIZE (16 * PK_AUDIT_LINE_MAX)
 
 /* How it was with a log; of several the worst counts. */
 enum end {
@@ -43,11 +39,9 @@ static const int status_of[] = {
 
 struct log {
 	const char *name;
-	int fd;
+	const char *file;		/* that is being read */
+	uint64_t before;		/* lines of the files before it */
 	struct pk_audit_verify v;
-	bool skipping;			/* the rest of a line that is too long */
-	size_t len;			/* octets in buf */
-	char buf[READ_SIZE];
 };
 
 static int
@@ -82,9 +76,11 @@ on_fault(void *arg, enum pk_audit_fault fault, uint64_t line, uint64_t from,
 {
 	const struct log *l = arg;
 
-	printf("%s:", l->name);
-	if (line > 0)
-		printf("%" PRIu64 ":", line);
+	/* The last record of the segment before is told by its number alone. */
+	if (line > l->before)
+		printf("%s:%" PRIu64 ":", l->file, line - l->before);
+	else
+		printf("%s:", l->name);
 	if (from == to)
 		printf(" record %" PRIu64 " %s\n", from, texts[fault].one);
 	else
@@ -94,55 +90,21 @@ on_fault(void *arg, enum pk_audit_fault fault, uint64_t line, uint64_t from,
 
 /* ---- reading ----------------------------------------------------------- */
 
-/* Its whole lines; what is left of buf is the begin of the next one. */
 static bool
-take_lines(struct log *l)
+take_line(void *arg, const struct pk_audit_at *at)
 {
-	char *at = l->buf, *end = l->buf + l->len, *lf;
-	bool ok = true;
+	struct log *l = arg;
 
-	while (ok && (lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-		size_t len = (size_t)(lf + 1 - at);
-
-		if (l->skipping || len > PK_AUDIT_LINE_MAX)
-			pk_audit_verify_long(&l->v);
-		else
-			ok = pk_audit_verify_line(&l->v, at, len) == PK_OK;
-		l->skipping = false;
-		at = lf + 1;
+	if (at->number == 1) {
+		l->file = at->file;
+		l->before = l->v.lines;
 	}
-	l->len = (size_t)(end - at);
-	memmove(l->buf, at, l->len);
-	if (l->skipping || l->len > PK_AUDIT_LINE_MAX) {
-		l->skipping = true;
-		l->len = 0;
-	}
-	if (!ok)
-		errno = ENOMEM;
-	return ok;
-}
-
-static bool
-read_log(struct log *l)
-{
-	ssize_t n;
-
-	while ((n = read(l->fd, l->buf + l->len, READ_SIZE - l->len)) != 0) {
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		l->len += (size_t)n;
-		if (!take_lines(l))
-			return false;
-	}
-	if (l->skipping)
+	if (at->line == NULL) {
 		pk_audit_verify_long(&l->v);
-	else if (l->len > 0 && pk_audit_verify_line(&l->v, l->buf, l->len) !=
-	    PK_OK)
-		return false;
-	pk_audit_verify_end(&l->v);
-	return true;
+		return true;
+	}
+	errno = ENOMEM;
+	return pk_audit_verify_line(&l->v, at->line, at->len) == PK_OK;
 }
 
 /* ---- the result -------------------------------------------------------- */
@@ -183,32 +145,23 @@ conclude(const struct log *l)
 }
 
 static enum end
-unread(const char *name)
-{
-	fprintf(stderr, "popkeep: %s: %s\n", name, strerror(errno));
-	return END_UNREAD;
-}
-
-static enum end
 verify(const struct pk_audit_anchor *anchor, size_t anchors, const char *name)
 {
-	static struct log l;
-	enum end end;
+	struct log l = { .name = strcmp(name, "-") == 0 ? "standard input" :
+	    name };
+	enum end end = END_UNREAD;
+	char *unread = NULL;
 
-	memset(&l, 0, sizeof(l));
-	l.name = strcmp(name, "-") == 0 ? "standard input" : name;
-	l.fd = strcmp(name, "-") == 0 ? STDIN_FILENO :
-	    open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (l.fd == -1)
-		return unread(l.name);
-	if (pk_audit_verify_init(&l.v, anchor, anchors, on_fault, &l) != PK_OK
-	    || !read_log(&l))
-		end = unread(l.name);
-	else
+	if (pk_audit_verify_init(&l.v, anchor, anchors, on_fault, &l) ==
+	    PK_OK && pk_audit_read(name, take_line, &l, &unread) == 0) {
+		pk_audit_verify_end(&l.v);
 		end = conclude(&l);
+	} else {
+		fprintf(stderr, "popkeep: %s: %s\n", unread != NULL ? unread :
+		    name, strerror(errno));
+	}
+	free(unread);
 	pk_audit_verify_deinit(&l.v);
-	if (l.fd != STDIN_FILENO)
-		close(l.fd);
 	return end;
 }
 

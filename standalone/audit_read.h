@@ -1,0 +1,41 @@
+/*
+ * The audit log as those see it who only read it: a file and the segments that
+ * it had before, line by line, as one stream.  Memory is constant, whatever the
+ * files hold.
+ *
+ * A segment is FILE.N, where N is the number of its first record in 20 digits.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef PK_AUDIT_READ_H
+#define PK_AUDIT_READ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Digits of the number in a segment's name. */
+#define PK_AUDIT_SEGMENT_DIGITS 20
+
+/* A line, and where it stands. */
+struct pk_audit_at {
+	const char *file;	/* its name, for messages */
+	uint64_t number;	/* in its file, from 1 */
+	const char *line;	/* with its LF; without: the file ends in it.
+				   NULL: it is longer than any record */
+	size_t len;
+};
+
+/* false: read no more; errno says why. */
+typedef bool pk_audit_take(void *arg, const struct pk_audit_at *at);
+
+/*
+ * Show every line of the log whose file is name, older segments first; "-": of
+ * standard input, which has none.  A log that is rotated meanwhile is read as it
+ * was.  0; or -1 and errno, and name_r is the name of what could not be read
+ * (the caller frees it; NULL: no memory for it).
+ */
+int pk_audit_read(const char *name, pk_audit_take *take, void *arg,
+    char **name_r) __attribute__((__warn_unused_result__));
+
+#endif
