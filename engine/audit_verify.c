@@ -11,14 +11,13 @@
 
 enum pk_err
 pk_audit_verify_init(struct pk_audit_verify *v,
-    const struct pk_audit_anchor *anchor, size_t anchors,
-    pk_audit_faulty *faulty, void *arg)
+    const struct pk_audit_trust *trust, pk_audit_faulty *faulty, void *arg)
 {
 	memset(v, 0, sizeof(*v));
-	v->anchor = anchor;
-	v->anchors = anchors;
+	v->trust = *trust;
 	v->faulty = faulty;
 	v->arg = arg;
+	v->uncertain = 1;
 	v->md = EVP_MD_CTX_new();
 	return v->md != NULL ? PK_OK : PK_ERR_NOMEM;
 }
@@ -46,11 +45,40 @@ no_record(struct pk_audit_verify *v)
 	    v->seq + v->bad);
 }
 
+/* A line that is torn is the last one, or something is wrong with it. */
+static void
+begin_line(struct pk_audit_verify *v)
+{
+	if (v->torn)
+		no_record(v);
+	v->torn = false;
+	v->lines++;
+}
+
 void
 pk_audit_verify_long(struct pk_audit_verify *v)
 {
-	v->lines++;
+	begin_line(v);
 	no_record(v);
+}
+
+/* ---- the chain ---------------------------------------------------------- */
+
+/*
+ * The last record is not the one that the line behind it names.  Or that is the
+ * first of those that were not made to fit; before the first seal there is
+ * nothing that tells.
+ */
+static void
+changed(struct pk_audit_verify *v, const struct pk_audit_line *l)
+{
+	/* The first has none before it that could have been changed. */
+	uint64_t to = v->seq > 0 ? v->seq : l->seq;
+	bool stretch = v->sealed > 0 && v->uncertain < to;
+
+	say(v, PK_AUDIT_CHANGED, v->lines - (v->seq > 0), stretch ?
+	    v->uncertain : to, to);
+	v->uncertain = to + 1;
 }
 
 /*
@@ -61,16 +89,15 @@ static void
 check_link(struct pk_audit_verify *v, const struct pk_audit_line *l)
 {
 	uint64_t missing = l->seq - v->seq - 1;
-	uint64_t changed = v->seq > 0 ? v->seq : l->seq;
 
 	if (missing > v->bad)
 		say(v, PK_AUDIT_REMOVED, v->lines, v->seq + v->bad + 1,
 		    l->seq - 1);
 	else if (missing == 0 && memcmp(l->prev, v->hash, sizeof(v->hash)) !=
 	    0)
-		/* The first has none before it that could have been changed. */
-		say(v, PK_AUDIT_CHANGED, v->lines - (v->seq > 0), changed,
-		    changed);
+		changed(v, l);
+	if (missing > 0)
+		v->uncertain = l->seq;
 }
 
 static void
@@ -78,10 +105,12 @@ check_anchors(struct pk_audit_verify *v)
 {
 	size_t i;
 
-	for (i = 0; i < v->anchors; i++) {
-		if (v->anchor[i].seq != v->seq)
+	for (i = 0; i < v->trust.anchors; i++) {
+		const struct pk_audit_anchor *a = &v->trust.anchor[i];
+
+		if (a->seq != v->seq)
 			continue;
-		if (memcmp(v->anchor[i].hash, v->hash, sizeof(v->hash)) == 0)
+		if (memcmp(a->hash, v->hash, sizeof(v->hash)) == 0)
 			v->anchored = v->seq;
 		else
 			say(v, PK_AUDIT_NOT_ANCHORED, v->lines, v->seq,
@@ -89,14 +118,71 @@ check_anchors(struct pk_audit_verify *v)
 	}
 }
 
+/* ---- seals --------------------------------------------------------------- */
+
+static bool
+is_noted(const struct pk_audit_verify *v, const uint8_t *key)
+{
+	size_t i;
+
+	for (i = 0; i < v->trust.keys; i++)
+		if (memcmp(v->trust.key[i], key, PK_SEAL_KEY_LEN) == 0)
+			return true;
+	return false;
+}
+
+/* Does it go on where the seal before it ended? */
+static bool
+is_next(const struct pk_audit_verify *v, const struct pk_seal *seal)
+{
+	return !v->has_seal || (seal->epoch == v->seal.epoch + 1 &&
+	    memcmp(seal->key, v->seal.next, sizeof(seal->key)) == 0);
+}
+
+static void
+fine_seal(struct pk_audit_verify *v, const struct pk_seal *seal)
+{
+	if (!is_next(v, seal))
+		say(v, PK_AUDIT_SEAL_STRANGE, v->lines, v->uncertain, v->seq);
+	if (is_noted(v, seal->key))
+		v->keyed = true;
+	v->sealed = v->seq;
+	v->has_seal = true;
+	v->seal = *seal;
+}
+
+static enum pk_err
+check_seal(struct pk_audit_verify *v, const struct pk_audit_line *l,
+    const char *line, size_t len)
+{
+	enum pk_err err = pk_seal_check(line, len, l->seal.key);
+
+	if (err == PK_ERR_NOMEM)
+		return err;
+	if (v->seals++ == 0)
+		memcpy(v->first_key, l->seal.key, sizeof(v->first_key));
+	if (err == PK_OK) {
+		fine_seal(v, &l->seal);
+	} else {
+		/* What it names as the next key is worth nothing. */
+		say(v, PK_AUDIT_SEAL_BROKEN, v->lines, v->uncertain, v->seq);
+		v->has_seal = false;
+	}
+	v->uncertain = v->seq + 1;
+	return PK_OK;
+}
+
+/* ---- lines --------------------------------------------------------------- */
+
 enum pk_err
 pk_audit_verify_line(struct pk_audit_verify *v, const char *line, size_t len)
 {
 	uint8_t hash[PK_AUDIT_HASH_LEN];
 	struct pk_audit_line l;
 
-	v->lines++;
+	begin_line(v);
 	if (len == 0 || line[len - 1] != '\n') {
+		v->torn = true;
 		say(v, PK_AUDIT_TORN, v->lines, v->seq + 1, v->seq + 1);
 		return PK_OK;
 	}
@@ -115,7 +201,7 @@ pk_audit_verify_line(struct pk_audit_verify *v, const char *line, size_t len)
 	v->seq = l.seq;
 	memcpy(v->hash, hash, sizeof(hash));
 	check_anchors(v);
-	return PK_OK;
+	return l.has_seal ? check_seal(v, &l, line, len) : PK_OK;
 }
 
 void
@@ -123,8 +209,20 @@ pk_audit_verify_end(struct pk_audit_verify *v)
 {
 	size_t i;
 
-	for (i = 0; i < v->anchors; i++)
-		if (v->anchor[i].seq > v->seq)
-			say(v, PK_AUDIT_CUT, 0, v->anchor[i].seq,
-			    v->anchor[i].seq);
+	for (i = 0; i < v->trust.anchors; i++)
+		if (v->trust.anchor[i].seq > v->seq)
+			say(v, PK_AUDIT_CUT, 0, v->trust.anchor[i].seq,
+			    v->trust.anchor[i].seq);
+	if (v->trust.keys > 0 && v->seals > 0 && !v->keyed)
+		say(v, PK_AUDIT_SEAL_UNKNOWN, 0, 1, v->seq);
+}
+
+uint64_t
+pk_audit_verified(const struct pk_audit_verify *v)
+{
+	uint64_t sealed = v->keyed ? v->sealed : 0;
+
+	if (v->faults > 0)
+		return 0;
+	return sealed > v->anchored ? sealed : v->anchored;
 }

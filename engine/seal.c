@@ -107,7 +107,7 @@ pk_seal_check(const char *line, size_t len,
 	uint8_t sig[PK_SEAL_SIG_LEN];
 	EVP_PKEY *pkey;
 	EVP_MD_CTX *ctx;
-	bool ok;
+	enum pk_err err = PK_ERR_NOMEM;
 
 	len -= len > 0 && line[len - 1] == '\n';
 	if (!read_signature(line, len, sig))
@@ -115,11 +115,13 @@ pk_seal_check(const char *line, size_t len,
 	pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key,
 	    PK_SEAL_KEY_LEN);
 	ctx = EVP_MD_CTX_new();
-	ok = pkey != NULL && ctx != NULL &&
-	    EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-	    EVP_DigestVerify(ctx, sig, sizeof(sig), (const uint8_t *)line,
-	    len - TAIL_LEN) == 1;
+	/* A key that is none is refused with the signature. */
+	if (ctx != NULL && pkey != NULL && EVP_DigestVerifyInit(ctx, NULL,
+	    NULL, NULL, pkey) == 1)
+		err = EVP_DigestVerify(ctx, sig, sizeof(sig),
+		    (const uint8_t *)line, len - TAIL_LEN) == 1 ? PK_OK :
+		    PK_ERR_CRYPTO;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(pkey);
-	return ok ? PK_OK : PK_ERR_CRYPTO;
+	return err;
 }

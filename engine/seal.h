@@ -45,7 +45,7 @@ enum pk_err pk_seal_sign(char *line, size_t *len, size_t size,
 /*
  * Is the line (with its LF or without) signed with that key?  PK_ERR_SYNTAX: it
  * has no signature at its end.  PK_ERR_CRYPTO: not with that key, or it was
- * changed.
+ * changed.  PK_ERR_NOMEM: libcrypto failed, most likely for want of memory.
  */
 enum pk_err pk_seal_check(const char *line, size_t len,
     const uint8_t key[PK_SEAL_KEY_LEN]) PK_WARN_UNUSED;

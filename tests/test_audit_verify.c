@@ -22,8 +22,36 @@ static char *line[MANY + 2];	/* a log, line by line; NULL: none */
 static size_t len[MANY + 2];
 static uint8_t hash[MANY + 2][PK_AUDIT_HASH_LEN];	/* as it was written */
 static size_t lines;
+static size_t seal_every;	/* records from a seal to the next; 0: none */
+static uint8_t whose;		/* keys: those of the log are 0 */
 
 /* ---- a log --------------------------------------------------------------- */
+
+static void
+private_key(size_t epoch, uint8_t private[PK_SEAL_KEY_LEN])
+{
+	memset(private, 0x11 * (1 + whose), PK_SEAL_KEY_LEN);
+	private[0] = (uint8_t)epoch;
+}
+
+static void
+public_key(size_t epoch, uint8_t public[PK_SEAL_KEY_LEN])
+{
+	uint8_t private[PK_SEAL_KEY_LEN];
+
+	private_key(epoch, private);
+	assert_int_equal(pk_seal_public(private, public), PK_OK);
+}
+
+static void
+sign(char *text, size_t *length, size_t epoch)
+{
+	uint8_t private[PK_SEAL_KEY_LEN];
+
+	private_key(epoch, private);
+	assert_int_equal(pk_seal_sign(text, length, PK_AUDIT_LINE_MAX,
+	    private), PK_OK);
+}
 
 /* Write the records from number first on anew: a chain behind prev. */
 static void
@@ -34,6 +62,7 @@ chain(size_t first, size_t last, const char *user)
 	char text[PK_AUDIT_LINE_MAX];
 	struct pk_audit_context c;
 	struct pk_audit_item i;
+	struct pk_seal seal;
 	size_t n;
 
 	for (n = first; n <= last; n++) {
@@ -45,10 +74,19 @@ chain(size_t first, size_t last, const char *user)
 		memset(&i, 0, sizeof(i));
 		(void)snprintf(c.user, sizeof(c.user), "%s", user);
 		i.event = PK_AUDIT_DISPOSED;
+		if (seal_every > 0 && n % seal_every == 0) {
+			i.event = PK_AUDIT_SEAL;
+			seal.epoch = n / seal_every - 1;
+			public_key(seal.epoch, seal.key);
+			public_key(seal.epoch + 1, seal.next);
+			stamp.seal = &seal;
+		}
 		(void)snprintf(i.uidl, sizeof(i.uidl), "%zu.M1P1.host", n);
 		(void)snprintf(i.reason, sizeof(i.reason), "after-download");
 		assert_int_equal(pk_audit_format(&stamp, &c, &i, text,
 		    &len[n]), PK_OK);
+		if (stamp.seal != NULL)
+			sign(text, &len[n], seal.epoch);
 		assert_true(pk_audit_hash(md, text, len[n], hash[n]));
 		free(line[n]);
 		line[n] = malloc(len[n]);
@@ -61,6 +99,7 @@ static void
 write_log(size_t count)
 {
 	lines = count;
+	whose = 0;
 	chain(1, count, "anna");
 }
 
@@ -70,6 +109,7 @@ teardown(void **state)
 	size_t n;
 
 	(void)state;
+	seal_every = 0;
 	for (n = 0; n < MANY + 2; n++) {
 		free(line[n]);
 		line[n] = NULL;
@@ -116,7 +156,8 @@ on_fault(void *arg, enum pk_audit_fault fault, uint64_t at, uint64_t from,
     uint64_t to)
 {
 	static const char *const names[] = { "no-record", "changed",
-	    "removed", "misplaced", "torn", "not-anchored", "cut" };
+	    "removed", "misplaced", "torn", "not-anchored", "cut",
+	    "seal-broken", "seal-strange", "seal-unknown" };
 	size_t n = strlen(said);
 
 	assert_ptr_equal(arg, said);
@@ -126,14 +167,20 @@ on_fault(void *arg, enum pk_audit_fault fault, uint64_t at, uint64_t from,
 	(void)snprintf(said + n, sizeof(said) - n, " %s", names[fault]);
 }
 
+static void
+begin(const struct pk_audit_trust *trust)
+{
+	said[0] = '\0';
+	assert_int_equal(pk_audit_verify_init(&v, trust, on_fault, said),
+	    PK_OK);
+}
+
 static const char *
-verify(const struct pk_audit_anchor *anchor, size_t anchors)
+verify_trust(const struct pk_audit_trust *trust)
 {
 	size_t n;
 
-	said[0] = '\0';
-	assert_int_equal(pk_audit_verify_init(&v, anchor, anchors, on_fault,
-	    said), PK_OK);
+	begin(trust);
 	for (n = 1; n <= lines; n++)
 		if (line[n] != NULL)
 			assert_int_equal(pk_audit_verify_line(&v, line[n],
@@ -141,6 +188,26 @@ verify(const struct pk_audit_anchor *anchor, size_t anchors)
 	pk_audit_verify_end(&v);
 	pk_audit_verify_deinit(&v);
 	return said;
+}
+
+static const char *
+verify(const struct pk_audit_anchor *anchor, size_t anchors)
+{
+	const struct pk_audit_trust trust = { .anchor = anchor,
+	    .anchors = anchors };
+
+	return verify_trust(&trust);
+}
+
+/* With the key of that epoch noted. */
+static const char *
+verify_key(size_t epoch)
+{
+	uint8_t key[1][PK_SEAL_KEY_LEN];
+	const struct pk_audit_trust trust = { .key = key, .keys = 1 };
+
+	public_key(epoch, key[0]);
+	return verify_trust(&trust);
 }
 
 /* ---- tests ------------------------------------------------------------------ */
@@ -241,12 +308,12 @@ test_verify_tells_each_change_apart(void **state)
 static void
 test_verify_goes_by_what_a_line_is(void **state)
 {
+	const struct pk_audit_trust trust = { .anchors = 0 };
+
 	(void)state;
 	write_log(4);
 	lines = 2;
-	said[0] = '\0';
-	assert_int_equal(pk_audit_verify_init(&v, NULL, 0, on_fault, said),
-	    PK_OK);
+	begin(&trust);
 	assert_int_equal(pk_audit_verify_line(&v, line[1], len[1]), PK_OK);
 	pk_audit_verify_long(&v);
 	assert_int_equal(pk_audit_verify_line(&v, line[3], len[3]), PK_OK);
@@ -285,6 +352,120 @@ test_verify_finds_what_a_chain_does_not_tell(void **state)
 	assert_string_equal(verify(anchor, 2), " 7:7-7 not-anchored");
 	assert_int_equal(v.anchored, 4);
 	assert_int_equal(v.faults, 1);
+}
+
+/* ---- tests: seals ----------------------------------------------------------- */
+
+static void
+test_verify_knows_what_seals_prove(void **state)
+{
+	size_t epoch;
+
+	(void)state;
+	seal_every = 10;
+	write_log(35);
+	assert_string_equal(verify(NULL, 0), "");
+	assert_int_equal(v.seals, 3);
+	assert_int_equal(v.sealed, 30);
+	/* Nothing was noted: nothing is proved. */
+	assert_int_equal(pk_audit_verified(&v), 0);
+	for (epoch = 0; epoch < 3; epoch++) {
+		assert_string_equal(verify_key(epoch), "");
+		assert_int_equal(pk_audit_verified(&v), 30);
+	}
+	/* The key of the next seal is none of a seal yet. */
+	assert_string_equal(verify_key(3), " 0:1-35 seal-unknown");
+	assert_int_equal(pk_audit_verified(&v), 0);
+	lines = 9;
+	assert_string_equal(verify_key(0), "");
+	assert_int_equal(pk_audit_verified(&v), 0);
+}
+
+static void
+test_verify_names_the_stretch_between_two_seals(void **state)
+{
+	(void)state;
+	seal_every = 10;
+	write_log(35);
+	change(5, "anna", "bnna");
+	assert_string_equal(verify_key(0), " 5:5-5 changed");
+	write_log(35);
+	change(15, "anna", "bnna");
+	assert_string_equal(verify_key(0), " 15:11-15 changed");
+	/* Made to fit, up to the seal, or over it. */
+	write_log(35);
+	chain(15, 19, "bnna");
+	assert_string_equal(verify_key(0), " 19:11-19 changed");
+	write_log(35);
+	seal_every = 0;
+	chain(15, 19, "bnna");
+	seal_every = 10;
+	whose = 1;
+	chain(20, 35, "bnna");
+	whose = 0;
+	assert_string_equal(verify_key(0), " 20:11-20 seal-strange");
+	/* Who has not even a key of his own. */
+	write_log(35);
+	line[20][len[20] - 4] ^= 1;
+	assert_string_equal(verify_key(0), " 20:11-20 seal-broken, "
+	    "20:20-20 changed");
+}
+
+static void
+test_verify_believes_no_seal_of_another_key(void **state)
+{
+	(void)state;
+	seal_every = 10;
+	write_log(35);
+	/* All of it, with other keys: only what was noted tells. */
+	whose = 1;
+	chain(1, 35, "bnna");
+	assert_string_equal(verify(NULL, 0), "");
+	whose = 0;
+	assert_string_equal(verify_key(0), " 0:1-35 seal-unknown");
+	/* Without a seal, and without its epoch. */
+	write_log(35);
+	seal_every = 0;
+	chain(10, 20, "anna");
+	seal_every = 10;
+	whose = 0;
+	chain(21, 35, "anna");
+	assert_string_equal(verify_key(2), "");
+	assert_int_equal(v.seals, 1);
+	assert_string_equal(verify_key(0), " 0:1-35 seal-unknown");
+	write_log(35);
+	seal_every = 0;
+	chain(20, 20, "anna");
+	seal_every = 10;
+	chain(21, 35, "anna");
+	assert_string_equal(verify_key(0), " 30:11-30 seal-strange");
+}
+
+/* An epoch is counted, whatever its keys are. */
+static void
+test_verify_counts_epochs(void **state)
+{
+	(void)state;
+	seal_every = 10;
+	write_log(25);
+	/* The same keys again: the seal of the epoch before, copied. */
+	change(20, "\"epoch\":1", "\"epoch\":7");
+	len[20] -= strlen(",\"sig\":\"\"") + 2 * PK_SEAL_SIG_LEN;
+	line[20] = realloc(line[20], PK_AUDIT_LINE_MAX);
+	memcpy(line[20] + len[20] - 2, "}\n", 2);
+	sign(line[20], &len[20], 1);
+	assert_string_equal(verify_key(0), " 20:11-20 seal-strange, "
+	    "20:20-20 changed");
+}
+
+/* Behind a line that is torn there is nothing, or something is wrong. */
+static void
+test_verify_tells_a_line_that_is_torn_in_the_midst(void **state)
+{
+	(void)state;
+	write_log(9);
+	len[5]--;
+	assert_string_equal(verify(NULL, 0), " 5:5-5 torn, 5:5-5 no-record");
 }
 
 /* A change somewhere before the last record, which has no other behind it. */
@@ -349,6 +530,11 @@ main(void)
 		TEST(test_verify_tells_each_change_apart),
 		TEST(test_verify_goes_by_what_a_line_is),
 		TEST(test_verify_finds_what_a_chain_does_not_tell),
+		TEST(test_verify_knows_what_seals_prove),
+		TEST(test_verify_names_the_stretch_between_two_seals),
+		TEST(test_verify_believes_no_seal_of_another_key),
+		TEST(test_verify_counts_epochs),
+		TEST(test_verify_tells_a_line_that_is_torn_in_the_midst),
 		TEST(test_verify_misses_nothing_at_random),
 	};
 

@@ -659,16 +659,19 @@ class Audit(Policyd):
         log = self.path("audit.log")
         self.mail("ann", 2, 40)
         r = self.done(3, "audit", "verify")
-        self.assertIn(log + ": intact, but not anchored", r.stdout)
+        self.assertIn(log + ": intact, but unsealed and unanchored", r.stdout)
         anchor = self.anchor(r.stdout)
-        self.assertIn(log + ": verified up to record %s; 0 records come "
-                      "after it\n" % anchor.split(":")[0], self.done(
-                          0, "audit", "verify", "--anchor", anchor).stdout)
+        r = self.done(0, "audit", "verify", "--anchor", anchor)
+        self.assertIn(log + ": verified up to record %s\n" %
+                      anchor.split(":")[0], r.stdout)
+        self.assertNotIn("come after it", r.stdout)
         self.done(0, "sweep", "--all")
         self.records()
         r = self.done(0, "audit", "verify", "--anchor", anchor)
-        self.assertRegex(r.stdout, "verified up to record %s; [1-9]" %
-                         anchor.split(":")[0])
+        self.assertRegex(r.stdout, r"verified up to record %s\n.*: records "
+                         r"%d to \d+ come after it: unsealed" % (
+                             anchor.split(":")[0],
+                             int(anchor.split(":")[0]) + 1))
         later = self.anchor(r.stdout)
         self.assertNotEqual(later, anchor)
         # Wherever it is read, and the log of another.
@@ -734,7 +737,7 @@ class Audit(Policyd):
                         "verify", "--anchor=" + wrong, empty)
         self.failed(2, "usage", "audit")
         self.failed(2, "usage", "audit", "prove")
-        self.failed(2, "usage", "audit", "verify", "--key", "x")
+        self.failed(2, "usage", "audit", "verify", "--keys", "x")
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ class Policyd(Tool):
 
     def records(self, *events):
         found = []
-        if self.policyd.poll() is None:
+        if self.policyd is not None and self.policyd.poll() is None:
             # What it has taken is in the file before it hears the next one.
             self.run_tool("policy")
         with open(self.path("audit.log")) as f:
