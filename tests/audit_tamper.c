@@ -25,7 +25,7 @@
 
 #define SAVE_EVERY	64	/* records */
 #define SEAL_MIN	200	/* records between two seals */
-#define SEAL_MAX	3000
+#define SEAL_MAX	1500
 
 static size_t records = 100000, tries = 10000;
 
@@ -42,6 +42,12 @@ static const struct pk_audit_trust trust = { .key = first_key, .keys = 1 };
 static struct pk_audit_verify *saved;	/* before record i * SAVE_EVERY + 1 */
 
 /* ---- the log ------------------------------------------------------------- */
+
+/* Keys have numbers; the log's own are those of its epochs. */
+struct sealed {
+	size_t epoch, key, signs;
+};
+#define EVIL_KEY 1000000
 
 static void
 private_key(size_t epoch, uint8_t private[PK_SEAL_KEY_LEN])
@@ -66,9 +72,10 @@ hash_line(const struct line *l, uint8_t hash_r[PK_AUDIT_HASH_LEN])
 	    hash_r, NULL), 1);
 }
 
+/* sealed: as a seal of that epoch, with a key of the epoch signs. */
 static void
-write_line(struct line *l, size_t seq, const uint8_t *prev, bool is_seal,
-    const char *user)
+write_line(struct line *l, size_t seq, const uint8_t *prev,
+    const struct sealed *sealed, const char *user)
 {
 	static const enum pk_audit_event events[] = { PK_AUDIT_LOGIN,
 	    PK_AUDIT_DOWNLOADED, PK_AUDIT_DISPOSE_INTENT, PK_AUDIT_DISPOSED };
@@ -86,17 +93,17 @@ write_line(struct line *l, size_t seq, const uint8_t *prev, bool is_seal,
 	(void)snprintf(c.user, sizeof(c.user), "%s%zu", user, seq % 97);
 	i.event = events[seq % 4];
 	(void)snprintf(i.uidl, sizeof(i.uidl), "%zu.M1P1.host", seq / 4);
-	if (is_seal) {
+	if (sealed != NULL) {
 		i.event = PK_AUDIT_SEAL;
-		seal.epoch = seals;
-		public_key(seals, seal.key);
-		public_key(seals + 1, seal.next);
+		seal.epoch = sealed->epoch;
+		public_key(sealed->key, seal.key);
+		public_key(sealed->key + 1, seal.next);
 		stamp.seal = &seal;
 	}
 	assert_int_equal(pk_audit_format(&stamp, &c, &i, text, &l->len),
 	    PK_OK);
-	if (is_seal) {
-		private_key(seals, private);
+	if (sealed != NULL) {
+		private_key(sealed->signs, private);
 		assert_int_equal(pk_seal_sign(text, &l->len, sizeof(text),
 		    private), PK_OK);
 	}
@@ -109,6 +116,7 @@ static void
 write_log(void)
 {
 	uint8_t prev[PK_AUDIT_HASH_LEN] = { 0 };
+	struct sealed sealed;
 	size_t n, next = SEAL_MIN;
 
 	honest = calloc(records + 1, sizeof(*honest));
@@ -116,7 +124,9 @@ write_log(void)
 	assert_true(honest != NULL && seal_at != NULL);
 	public_key(0, first_key[0]);
 	for (n = 1; n <= records; n++) {
-		write_line(&honest[n], n, prev, n == next, "user");
+		sealed.epoch = sealed.key = sealed.signs = seals;
+		write_line(&honest[n], n, prev, n == next ? &sealed : NULL,
+		    "user");
 		hash_line(&honest[n], prev);
 		if (n == next) {
 			seal_at[seals++] = last_seal = n;
@@ -288,40 +298,70 @@ replay(struct try *t)
 	put(t, &honest[old]);
 }
 
+/* The epoch of the seal that a record is; -1: it is none. */
+static int
+epoch_of(size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < seals; i++)
+		if (seal_at[i] == n)
+			return (int)i;
+	return -1;
+}
+
 /*
- * From there on another story, as a chain: up to some record, the next seal, or
- * past it.  Seals are copied with what they say, made anew with a key that the
- * attacker has, or left out.
+ * Another story as a chain.  Its seals are copied with what they say (0), made
+ * with keys that the attacker has (1), made with the right keys but signed with
+ * another (2), or left out (3).
  */
 static void
-rechain(struct try *t)
+rewrite(struct try *t, int kind)
 {
 	uint8_t prev[PK_AUDIT_HASH_LEN] = { 0 };
-	int kind = rand() % 3;
 	struct line l;
 	size_t n;
 
-	t->until = t->from + 1 + (size_t)rand() % (rand() % 8 == 0 ?
-	    t->room - 1 : 300);
-	if (t->until > records + 1)
-		t->until = records + 1;
 	if (t->from > 1)
 		hash_line(&honest[t->from - 1], prev);
 	for (n = t->from; n < t->until; n++) {
-		bool is_seal = memmem(honest[n].text, honest[n].len,
-		    "\"seal\"", 6) != NULL;
+		int epoch = epoch_of(n);
+		struct sealed sealed = { (size_t)epoch, (size_t)epoch +
+		    (kind == 1 ? EVIL_KEY : 0), EVIL_KEY + (size_t)epoch };
 
-		if (is_seal && kind == 0) {
+		if (epoch >= 0 && kind == 0 && n > t->from) {
 			put(t, &honest[n]);
 			hash_line(&honest[n], prev);
 			continue;
 		}
-		/* Keys of epochs that were never the log's. */
-		write_line(&l, n, prev, is_seal && kind == 1, "evil");
+		write_line(&l, n, prev, epoch >= 0 && kind < 3 ? &sealed :
+		    NULL, "evil");
 		put(t, &l);
 		hash_line(&l, prev);
 		free(l.text);
 	}
+}
+
+/* Up to some record, the next seal, or past it. */
+static void
+rechain(struct try *t)
+{
+	t->until = t->from + 1 + (size_t)rand() % (rand() % 8 == 0 ?
+	    t->room - 1 : 300);
+	if (t->until > records + 1)
+		t->until = records + 1;
+	rewrite(t, rand() % 4);
+}
+
+/* To the end of the log: its chain is whole, and it has as many seals. */
+static void
+rewrite_end(struct try *t)
+{
+	t->from = records + 2 - t->room + (size_t)rand() % (t->room - 1);
+	if (t->from > last_seal)
+		t->from = last_seal;
+	t->until = records + 1;
+	rewrite(t, 1 + rand() % 2);
 }
 
 /* The end of the log, from before the last seal on; nothing can be noted there. */
@@ -334,15 +374,16 @@ cut(struct try *t)
 static const struct {
 	const char *name;
 	void (*tamper)(struct try *t);
-	bool anchored;		/* it takes an anchor to find it */
+	enum { SEALS, ANCHOR, EITHER } by;	/* what it takes to find it */
 } kinds[] = {
-	{ "flip", flip, false },
-	{ "remove", remove_some, false },
-	{ "swap", swap_two, false },
-	{ "truncate", truncate_line, true },
-	{ "replay", replay, false },
-	{ "re-chain", rechain, false },
-	{ "cut", cut, true },
+	{ "flip", flip, EITHER },
+	{ "remove", remove_some, EITHER },
+	{ "swap", swap_two, EITHER },
+	{ "truncate", truncate_line, ANCHOR },
+	{ "replay", replay, EITHER },
+	{ "re-chain", rechain, EITHER },
+	{ "rewrite", rewrite_end, SEALS },
+	{ "cut", cut, ANCHOR },
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -359,7 +400,7 @@ test_tamper_is_found(void **state)
 	unsigned seed = (unsigned)time(NULL);
 	size_t found[KINDS] = { 0 }, n, kind;
 	struct pk_audit_anchor anchor;
-	struct try t = { .room = 4000 };
+	struct try t = { .room = 2000 };
 
 	(void)state;
 	print_message("seed %u, %zu records, %zu tries\n", seed, records,
@@ -383,7 +424,8 @@ test_tamper_is_found(void **state)
 			assert_false(finds(&t, &anchor));
 		t.until = t.from + 1;
 		kinds[kind].tamper(&t);
-		ends = kinds[kind].anchored || t.until > last_seal;
+		ends = kinds[kind].by == ANCHOR || (kinds[kind].by == EITHER &&
+		    t.until > last_seal);
 		if (!finds(&t, ends ? &anchor : NULL))
 			fail_msg("seed %u, try %zu: %s from record %zu until "
 			    "%zu was missed", seed, n, kinds[kind].name,

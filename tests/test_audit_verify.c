@@ -359,6 +359,7 @@ test_verify_finds_what_a_chain_does_not_tell(void **state)
 static void
 test_verify_knows_what_seals_prove(void **state)
 {
+	uint8_t key[PK_SEAL_KEY_LEN];
 	size_t epoch;
 
 	(void)state;
@@ -369,6 +370,8 @@ test_verify_knows_what_seals_prove(void **state)
 	assert_int_equal(v.sealed, 30);
 	/* Nothing was noted: nothing is proved. */
 	assert_int_equal(pk_audit_verified(&v), 0);
+	public_key(0, key);
+	assert_memory_equal(v.first_key, key, sizeof(key));
 	for (epoch = 0; epoch < 3; epoch++) {
 		assert_string_equal(verify_key(epoch), "");
 		assert_int_equal(pk_audit_verified(&v), 30);
@@ -378,6 +381,30 @@ test_verify_knows_what_seals_prove(void **state)
 	assert_int_equal(pk_audit_verified(&v), 0);
 	lines = 9;
 	assert_string_equal(verify_key(0), "");
+	assert_int_equal(pk_audit_verified(&v), 0);
+}
+
+static void
+test_verify_goes_by_the_later_of_seal_and_anchor(void **state)
+{
+	uint8_t key[1][PK_SEAL_KEY_LEN];
+	struct pk_audit_anchor anchor = { .seq = 4 };
+	const struct pk_audit_trust trust = { .anchor = &anchor, .anchors = 1,
+	    .key = key, .keys = 1 };
+
+	(void)state;
+	seal_every = 10;
+	write_log(35);
+	public_key(0, key[0]);
+	memcpy(anchor.hash, hash[4], sizeof(anchor.hash));
+	assert_string_equal(verify_trust(&trust), "");
+	assert_int_equal(pk_audit_verified(&v), 30);
+	anchor.seq = 33;
+	memcpy(anchor.hash, hash[33], sizeof(anchor.hash));
+	assert_string_equal(verify_trust(&trust), "");
+	assert_int_equal(pk_audit_verified(&v), 33);
+	change(2, "anna", "bnna");
+	assert_string_not_equal(verify_trust(&trust), "");
 	assert_int_equal(pk_audit_verified(&v), 0);
 }
 
@@ -392,6 +419,17 @@ test_verify_names_the_stretch_between_two_seals(void **state)
 	write_log(35);
 	change(15, "anna", "bnna");
 	assert_string_equal(verify_key(0), " 15:11-15 changed");
+	/* What was told of is certain not to be. */
+	write_log(35);
+	change(13, "anna", "bnna");
+	change(17, "anna", "bnna");
+	assert_string_equal(verify_key(0), " 13:11-13 changed, 17:14-17 "
+	    "changed");
+	write_log(35);
+	drop(13);
+	change(15, "anna", "bnna");
+	assert_string_equal(verify_key(0), " 13:13-13 removed, 14:14-15 "
+	    "changed");
 	/* Made to fit, up to the seal, or over it. */
 	write_log(35);
 	chain(15, 19, "bnna");
@@ -531,6 +569,7 @@ main(void)
 		TEST(test_verify_goes_by_what_a_line_is),
 		TEST(test_verify_finds_what_a_chain_does_not_tell),
 		TEST(test_verify_knows_what_seals_prove),
+		TEST(test_verify_goes_by_the_later_of_seal_and_anchor),
 		TEST(test_verify_names_the_stretch_between_two_seals),
 		TEST(test_verify_believes_no_seal_of_another_key),
 		TEST(test_verify_counts_epochs),
