@@ -231,6 +231,8 @@ tell_policyd_stays(const struct pk_settings *settings)
 		    text_of(settings->policy_group) },
 		{ "policy-state", old->policy_state, settings->policy_state },
 		{ "audit-log", old->audit_log, settings->audit_log },
+		{ "audit-anchor", text_of(old->audit_anchor),
+		    text_of(settings->audit_anchor) },
 	};
 	size_t i;
 

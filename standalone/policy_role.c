@@ -140,6 +140,8 @@ child(int channel)
 		.virtual_uid = s->virtual_uid,
 		.group_refresh = s->group_refresh,
 		.audit_seal = s->audit_seal,
+		.audit_anchor = s->audit_anchor != NULL ? s->audit_anchor :
+		    "",
 		.names = s->names,
 	};
 

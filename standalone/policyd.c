@@ -192,6 +192,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)pk_policyd_now();
 	(void)pk_policyd_commit(true);
 	pk_policyd_seal_if_due();
+	pk_policyd_anchor_tick();
 	if (pk_policyd.table_due)
 		pk_policyd_send_table();
 	if (pk_policyd_clock(CLOCK_BOOTTIME) - pk_policyd.marked >= MARK_SECONDS)
@@ -365,6 +366,7 @@ finish(void)
 {
 	pk_policyd_record(PK_AUDIT_STOP, "", "");
 	pk_policyd_seal();
+	pk_policyd_anchor_finish();
 	save_mark();
 	pk_audit_log_close(&pk_policyd.log);
 	if (pk_policyd.socket_fd != -1 && geteuid() != 0)

@@ -18,6 +18,7 @@
 #define PK_POLICY_USER		"_popkeep-policy"
 #define PK_POLICY_GROUP		"popkeep"
 #define PK_AUDIT_SEAL_SECONDS	3600
+#define PK_POLICYD_PATH_MAX	4096
 
 /* Strings are the caller's, and stay. */
 struct pk_policyd_settings {
@@ -33,6 +34,7 @@ struct pk_policyd_settings {
 	uid_t virtual_uid;
 	unsigned group_refresh;		/* seconds */
 	unsigned audit_seal;		/* seconds between two seals */
+	const char *audit_anchor;	/* a command for each; "": none */
 	struct pk_username_rules names;	/* for the members of groups */
 };
 

@@ -29,7 +29,7 @@ usage(FILE *to)
 	    "usage: popkeep-policyd [-tV] [-p policy] [-a audit-log] "
 	    "[-s socket]\n"
 	    "           [-S state-dir] [-u user] [-g group] [-m mail-user]\n"
-	    "           [-l log] [-r seconds] [-i seconds]\n"
+	    "           [-l log] [-r seconds] [-i seconds] [-c command]\n"
 	    "  -p policy      the policy's main file [%s]\n"
 	    "  -a audit-log   [%s]\n"
 	    "  -s socket      to be asked on [%s]\n"
@@ -40,6 +40,7 @@ usage(FILE *to)
 	    "virtual mailboxes\n"
 	    "  -l log         stderr, syslog or a path [stderr]\n"
 	    "  -r seconds     between two looks at the groups [%d]\n"
+	    "  -c command     that is told of each seal\n"
 	    "  -i seconds     between two seals of the audit log [%d]\n"
 	    "  -t             check the policy and exit\n"
 	    "  -V             print the version and exit\n",
@@ -94,6 +95,18 @@ seconds(char option, const char *text, unsigned *seconds_r)
 	return true;
 }
 
+static bool
+command(struct pk_policyd_settings *set, const char *path)
+{
+	if (path[0] != '/' || access(path, X_OK) != 0) {
+		fprintf(stderr, "popkeep-policyd: -c %s: expected the absolute "
+		    "path of a program\n", path);
+		return false;
+	}
+	set->audit_anchor = path;
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -101,14 +114,14 @@ main(int argc, char **argv)
 		.policy = PK_POLICY_FILE, .audit_log = PK_AUDIT_FILE,
 		.socket = PK_POLICY_SOCKET, .state_dir = PK_POLICY_STATE_DIR,
 		.user = PK_POLICY_USER, .group_refresh = GROUP_REFRESH,
-		.audit_seal = PK_AUDIT_SEAL_SECONDS,
+		.audit_seal = PK_AUDIT_SEAL_SECONDS, .audit_anchor = "",
 	};
 	const char *log = "stderr";
 	bool test = false, ok = true;
 	int opt;
 
 	pk_sandbox_hold_stdio();
-	while (ok && (opt = getopt(argc, argv, "p:a:s:S:u:g:m:l:r:i:tVh")) !=
+	while (ok && (opt = getopt(argc, argv, "p:a:s:S:u:g:m:l:r:i:c:tVh")) !=
 	    -1) {
 		switch (opt) {
 		case 'p':
@@ -137,6 +150,9 @@ main(int argc, char **argv)
 			break;
 		case 'r':
 			ok = seconds('r', optarg, &set.group_refresh);
+			break;
+		case 'c':
+			ok = command(&set, optarg);
 			break;
 		case 'i':
 			ok = seconds('i', optarg, &set.audit_seal);

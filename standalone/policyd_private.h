@@ -3,7 +3,7 @@
  * policyd_open.c opens everything, policyd_policy.c has the policy,
  * policyd_peers.c has the connections of those who ask, policyd_answers.c the
  * answers, policyd_groups.c resolves groups in the background, policyd_seal.c
- * seals the log.  Nobody else includes this.
+ * seals the log, policyd_anchor.c tells of its seals.  Nobody else includes this.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -137,6 +137,16 @@ bool pk_policyd_has_many_unsealed(void);
 
 /* Where sealing fails it is tried again at the next tick. */
 void pk_policyd_seal_soon(void);
+
+/* ---- policyd_anchor.c ------------------------------------------------------------------- */
+
+/* There is a new seal, the last record of the log: tell of it. */
+void pk_policyd_anchor(const struct pk_audit_mark *end,
+    const struct pk_seal *seal);
+
+/* Look after the command, every second; _finish(): for the last time. */
+void pk_policyd_anchor_tick(void);
+void pk_policyd_anchor_finish(void);
 
 /* ---- policyd_groups.c ---------------------------------------------------------------- */
 

@@ -90,14 +90,23 @@ pk_policyd_seal(void)
 	struct pk_audit_source source = { .uid = geteuid(), .pid = getpid(),
 	    .policy = p->hash };
 	char why[PK_AUDIT_LOG_WHY];
+	struct pk_audit_mark end;
+	uint64_t before;
 
 	/* Whoever waits for the disk hears of it before. */
 	if (!pk_policyd_commit(true))
 		return;
+	before = pk_audit_log_unsealed(pk_policyd.log);
 	sealing.state = pk_audit_seal(&dir, pk_policyd.log, &source, why);
 	sealing.next = pk_policyd_clock(CLOCK_BOOTTIME) +
 	    pause_after(sealing.state);
 	tell(sealing.state, why);
+	/* Not what was sealed before, of which the last one has told. */
+	if (before > 0 && sealing.state == PK_AUDIT_SEALED &&
+	    pk_audit_log_unsealed(pk_policyd.log) == 0 &&
+	    pk_audit_log_mark(pk_policyd.log, &end))
+		pk_policyd_anchor(&end, pk_audit_log_last_seal(
+		    pk_policyd.log));
 }
 
 bool

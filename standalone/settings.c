@@ -164,6 +164,7 @@ static cfg_opt_t opts[] = {
 	CFG_STR("policy-group", NULL, CFGF_NODEFAULT),
 	CFG_STR("policy-state", PK_POLICY_STATE_DIR, CFGF_NONE),
 	CFG_STR("audit-log", PK_AUDIT_FILE, CFGF_NONE),
+	CFG_STR("audit-anchor", NULL, CFGF_NONE),
 	CFG_INT("group-refresh", 300, CFGF_NONE),
 	CFG_INT("audit-seal", PK_AUDIT_SEAL_SECONDS, CFGF_NONE),
 	CFG_END()
@@ -238,6 +239,7 @@ take_values(cfg_t *cfg, struct pk_settings *s)
 		{ "policy-group", &s->policy_group },
 		{ "policy-state", &s->policy_state },
 		{ "audit-log", &s->audit_log },
+		{ "audit-anchor", &s->audit_anchor },
 	};
 	const struct { const char *key; unsigned *to; } numbers[] = {
 		{ "pam-helpers", &s->pam_helpers },
@@ -695,6 +697,7 @@ pk_settings_free(struct pk_settings **sp)
 	free(s->policy_group);
 	free(s->policy_state);
 	free(s->audit_log);
+	free(s->audit_anchor);
 	free(s);
 	*sp = NULL;
 }

@@ -76,6 +76,7 @@ struct pk_settings {
 	char *audit_log;
 	unsigned group_refresh;			/* seconds */
 	unsigned audit_seal;			/* seconds */
+	char *audit_anchor;			/* a command; NULL: none */
 };
 
 /*

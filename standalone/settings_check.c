@@ -149,6 +149,19 @@ check_readable(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_command(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *path = cfg_opt_getnstr(opt, 0);
+
+	if (path[0] != '/')
+		return check_path(cfg, opt);
+	if (access(path, X_OK) != 0)
+		cfg_error(cfg, "%s = %s: %s: expected a program", opt->name,
+		    path, strerror(errno));
+	return 0;
+}
+
+static int
 check_directory(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *path = cfg_opt_getnstr(opt, 0);
@@ -415,6 +428,7 @@ static const struct {
 	{ "policy-group", check_group },
 	{ "policy-state", check_path },
 	{ "audit-log", check_path },
+	{ "audit-anchor", check_command },
 	{ "detail-separator", check_separator },
 	{ "apop-through", check_word },
 	{ "secrets", check_path },

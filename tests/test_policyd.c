@@ -497,7 +497,8 @@ setup(void **state)
 	settings = (struct pk_policyd_settings){ .policy = policy_path,
 	    .audit_log = audit_path, .socket = socket_path,
 	    .state_dir = state_path, .user = "nobody", .group = "",
-	    .group_refresh = 3600, .audit_seal = 3600 };
+	    .group_refresh = 3600, .audit_seal = 3600,
+	    .audit_anchor = "" };
 	put(log_path, "");
 	policyd = 0;
 	return 0;

@@ -91,6 +91,7 @@ test_settings_reads_every_default(void **state)
 	assert_string_equal(s->audit_log, PK_AUDIT_FILE);
 	assert_int_equal(s->group_refresh, 300);
 	assert_int_equal(s->audit_seal, 3600);
+	assert_null(s->audit_anchor);
 	pk_settings_free(&s);
 	assert_null(s);
 }
@@ -122,6 +123,7 @@ test_settings_takes_what_policyd_is_told(void **state)
 	    "policy = \"/p/policy.conf\"\npolicy-state = \"/p/state\"\n"
 	    "policy-user = \"nobody\"\npolicy-group = \"\"\n"
 	    "audit-log = \"/p/audit\"\ngroup-refresh = 86400\naudit-seal = 7\n"
+	    "audit-anchor = \"/bin/sh\"\n"
 	    "policy-socket = \"/123456789/123456789/123456789/123456789"
 	    "/123456789/123456789/123456789/123456789/123456789/123456789/123"
 	    "456\"\n");
@@ -136,6 +138,7 @@ test_settings_takes_what_policyd_is_told(void **state)
 	assert_string_equal(s->audit_log, "/p/audit");
 	assert_int_equal(s->group_refresh, 86400);
 	assert_int_equal(s->audit_seal, 7);
+	assert_string_equal(s->audit_anchor, "/bin/sh");
 	assert_int_equal(strlen(s->policy_socket), 107);
 	pk_settings_free(&s);
 	/* No socket at all. */
@@ -359,6 +362,8 @@ static const struct {
 	{ FINE "policy-group = \"no such group\"\n", 3,
 	    "there is no such group" },
 	{ FINE "group-refresh = 0\n", 3, "expected 1 to 86400" },
+	{ FINE "audit-anchor = \"anchor\"\n", 3, "expected an absolute path" },
+	{ FINE "audit-anchor = \"/no/such\"\n", 3, "expected a program" },
 	{ FINE "audit-seal = 0\n", 3, "expected 1 to 86400" },
 	{ FINE "audit-seal = 86401\n", 3, "expected 1 to 86400" },
 	{ FINE "group-refresh = 86401\n", 3, "expected 1 to 86400" },

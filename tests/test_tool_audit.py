@@ -176,6 +176,72 @@ class Seals(Policyd):
         self.failed(2, "usage", "audit", "anchor", "--all")
         self.start()
 
+    def command(self, text):
+        """policyd anew, with a command that is told of seals."""
+        self.stop()
+        os.makedirs(self.path("told"), exist_ok=True)
+        os.chmod(self.path("told"), 0o777)
+        program = self.write("anchor", "#!/bin/sh\n" + text, 0o755)
+        self.start("-c", program, "-i", "1")
+
+    def told(self, count):
+        """What the command was told; wait for so many."""
+        end = time.monotonic() + 20
+        while True:
+            files = sorted((name for name in os.listdir(self.path("told"))
+                            if name.isdigit()), key=int)
+            if len(files) >= count:
+                break
+            self.assertLess(time.monotonic(), end, self.log_end())
+            time.sleep(0.05)
+        found = []
+        for name in files:
+            with open(self.path("told", name)) as f:
+                found.append(f.read().split())
+        return found
+
+    def test_command_is_told(self):
+        self.command('echo "$@" $(ls /proc/self/fd | wc -l) $(env | cut -d= '
+                     '-f1 | grep -v "^_$" | sort) >%s/.tmp; '
+                     'mv %s/.tmp %s/${1%%%%:*}\n' % (3 * (
+                         self.path("told"),)))
+        key = self.set_up()
+        first, = self.told(1)
+        seal, = self.records("seal")
+        self.assertEqual(first[1], seal["next"])
+        # Three descriptors and the one of ls; no secret in the environment.
+        self.assertEqual(first[2:], ["4", "PATH", "PWD"])
+        self.assertIn("--anchor %s; the next seal: --key %s" % (
+            first[0], first[1]), self.log_end()[1])
+        self.done(0, "audit", "verify", "--key", key, "--anchor", first[0])
+        self.stop()
+        last = self.told(2)[-1]
+        r = self.done(0, "audit", "verify", "--anchor", last[0])
+        self.assertNotIn("come after it", r.stdout)
+        self.start()
+
+    def test_command_fails(self):
+        self.command("exit 7\n")
+        self.set_up()
+        end = time.monotonic() + 20
+        while "anchor: exit status 7: the anchor " not in self.log_end()[1]:
+            self.assertLess(time.monotonic(), end, self.log_end())
+            time.sleep(0.05)
+        # What has no end does not keep policyd.
+        self.command('sleep 1000 & echo $! >%s/1; wait\n' %
+                     self.path("told"))
+        self.told(1)
+        start = time.monotonic()
+        self.policyd.terminate()
+        self.assertEqual(self.policyd.wait(20), 0)
+        self.assertLess(time.monotonic() - start, 15)
+        with open(self.path("policyd.log")) as f:
+            self.assertIn("it was killed after seconds:", f.read())
+        (pid,), = self.told(1)
+        self.assertFalse(os.path.exists("/proc/%s/exe" % pid) and
+                         "sleep" in os.readlink("/proc/%s/exe" % pid))
+        self.start()
+
     def test_segments(self):
         """Older segments belong to the log; one that is missing is told."""
         key = self.set_up()

@@ -132,13 +132,14 @@ class Policyd(Tool):
             for one in [folder] + [os.path.join(folder, f) for f in files]:
                 os.chown(one, self.uid, self.gid)
 
-    def start(self):
+    def start(self, *options):
         args = [os.path.join(os.path.dirname(TOOL), "popkeep-policyd"),
                 "-p", self.path("etc/policy.conf"), "-a",
                 self.path("audit.log"), "-s", self.path("sock"), "-S",
                 self.path("state"), "-l", self.path("policyd.log")]
         if ROOT:
             args += ["-u", "daemon", "-g", ""]
+        args += options
         self.policyd = subprocess.Popen(args)
         end = time.monotonic() + 20
         # It listens before it has read its policy.
