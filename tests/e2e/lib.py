@@ -373,6 +373,16 @@ class Server:
             " ".join(argv), done.returncode, done.stdout + done.stderr))
         return done.stdout
 
+    def seal_audit(self):
+        """Have the audit log sealed from now on."""
+        self.key = re.search("--key ([0-9a-f]{64})", self.tool(
+            "audit", "setup")).group(1)
+
+    def verify_audit(self):
+        """It is what was written, seals and all."""
+        until(lambda: "verified up to" in self.tool(
+            "audit", "verify", "--key", self.key, status=(0, 3)), "a seal")
+
     def role(self, name):
         """The pid of a process of popkeepd."""
         found = [pid for pid, line in family(self.process.pid).items()

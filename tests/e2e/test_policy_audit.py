@@ -74,10 +74,14 @@ def await_intent(s, after, seconds=5):
             text += f.read()
 
 
+# How often: so many times what a whole run of the tests does.
+KILLS = int(os.environ.get("POPKEEP_KILLS", "1"))
+
+
 def rounds_until_closed(s, rounds):
     """So many, and more of them until a kill was amid intent and outcome."""
-    for number in range(10 * rounds):
-        if number >= rounds and s.events("closed-unknown"):
+    for number in range(10 * rounds * KILLS):
+        if number >= rounds * KILLS and s.events("closed-unknown"):
             return
         yield number
 
@@ -140,12 +144,14 @@ def killed(what, rounds):
     """killed in UPDATE: each message is in one place, or gone with a record"""
     random.seed()
     delivered = {user: [] for user in USERS}
-    with Server(users=USERS, policy=POLICY) as s:
+    with Server(users=USERS, policy=POLICY,
+                settings=["audit-seal = 1"]) as s:
         s.deaths = True
+        s.seal_audit()
         for user in USERS:
             s.fill(user, [])
         # net and auth have no part in UPDATE.
-        for number in range(rounds) if what in ("net", "auth") else \
+        for number in range(rounds * KILLS) if what in ("net", "auth") else \
                 rounds_until_closed(s, rounds):
             for user in USERS:
                 for n in range(COUNT - len(bases(s.maildir(user)))):
@@ -165,6 +171,7 @@ def killed(what, rounds):
             for user in USERS:
                 until(lambda: settled(s, user), "a session of " + user)
         records = check_everything(s, delivered)
+        s.verify_audit()
         closed = [r for r in records if r["event"] == "closed-unknown"]
         print("%d intents, %d closed" % (sum(
             r["event"] == "dispose-intent" for r in records), len(closed)))

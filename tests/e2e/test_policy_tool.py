@@ -290,7 +290,9 @@ def sweep_killed():
     """a sweep killed at any instant: one place or a record, and it goes on"""
     users = {"ann": [], "held": []}
     policy = OLD % "max-share = 100%" + 'hold "h" { users = { "held" } }\n'
-    with Server(users=list(users), policy=policy) as s:
+    with Server(users=list(users), policy=policy,
+                settings=["audit-seal = 1"]) as s:
+        s.seal_audit()
         for number in rounds_until_closed(s, 20):
             for user, names in users.items():
                 s.fill(user, [])
@@ -312,6 +314,7 @@ def sweep_killed():
         s.tool("sweep", "--all")
         records = s.audit()
         same(check_order(records), set(), "open intents")
+        s.verify_audit()
         for user, names in users.items():
             same(s.stored(user), [], "files of " + user)
             kept = bases(s.home(user) + "/popkeep-retained")
