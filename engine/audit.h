@@ -16,6 +16,7 @@
 
 #include "engine/err.h"
 #include "engine/maildrop.h"
+#include "engine/message_id.h"
 #include "engine/policy.h"
 #include "engine/seal.h"
 #include "engine/username.h"
@@ -52,7 +53,7 @@ enum pk_audit_event {
 #define PK_AUDIT_MECH_SIZE	16
 #define PK_AUDIT_REASON_SIZE	256
 #define PK_AUDIT_UIDL_SIZE	(PK_UNIQUE_ID_MAX + 1)
-#define PK_AUDIT_MESSAGE_ID_SIZE 251
+#define PK_AUDIT_MESSAGE_ID_SIZE PK_MESSAGE_ID_SIZE
 #define PK_AUDIT_HOST_SIZE	256
 
 /* What the records of one session share; "" where it does not apply. */
