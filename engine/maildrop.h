@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "engine/err.h"
+#include "engine/message_id.h"
 
 /* Longest unique-id, in octets (RFC 1939 section 7). */
 #define PK_UNIQUE_ID_MAX 70
@@ -102,6 +103,14 @@ struct pk_maildrop_ops {
 	 * from what info announced, the store corrects its records.
 	 */
 	void (*close)(struct pk_maildrop *md, bool whole, uint64_t sent);
+
+	/*
+	 * The Message-ID of message msgno, as it was seen when the message was
+	 * read; if it was not, and look, its header is read now, while no
+	 * message is open.  "": it has none, or it is not known.
+	 */
+	void (*message_id)(struct pk_maildrop *md, uint32_t msgno, bool look,
+	    char id_r[PK_MESSAGE_ID_SIZE]);
 
 	/* What is known of message msgno at time now. */
 	void (*facts)(const struct pk_maildrop *md, uint32_t msgno,

@@ -120,6 +120,7 @@ maildir_open(struct pk_maildrop *md, uint32_t msgno)
 	m->message = fd;
 	m->message_id = id;
 	m->message_size = (uint64_t)st.st_size;
+	pk_maildir_see_begin(m);
 	return PK_OK;
 }
 
@@ -137,6 +138,8 @@ maildir_read(struct pk_maildrop *md, uint8_t *buf, size_t size, size_t *len_r)
 		pk_maildir_say(m, m->message_id);
 		return PK_ERR_IO;
 	}
+	if (m->seeing)
+		pk_maildir_see(m, buf, (size_t)n);
 	*len_r = (size_t)n;
 	return PK_OK;
 }
@@ -161,6 +164,7 @@ static const struct pk_maildrop_ops maildir_ops = {
 	.open = maildir_open,
 	.read = maildir_read,
 	.close = maildir_close,
+	.message_id = pk_maildir_message_id,
 	.facts = pk_maildir_facts,
 	.note = pk_maildir_note,
 	.update = pk_maildir_update,
@@ -326,6 +330,7 @@ free_maildir(struct maildir *m)
 {
 	close_files(m);
 	pk_places_deinit(&m->places);
+	pk_ids_deinit(&m->ids);
 	pk_index_free(&m->index);
 	free(m->retained);
 	free(m->folders);

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 
+#include "engine/message_id.h"
 #include "standalone/index.h"
 #include "standalone/maildir.h"
+#include "standalone/maildir_ids.h"
 #include "standalone/maildir_locate.h"
 #include "standalone/maildir_target.h"
 
@@ -25,6 +27,9 @@ struct maildir {
 	int message;		/* the open message, or -1 */
 	uint32_t message_id;
 	uint64_t message_size;
+	bool seeing;		/* what is read of it is of interest, for ids */
+	struct pk_message_id header;
+	struct pk_ids ids;
 	bool nfs;
 	bool opened_before;	/* popkeep.lock was there */
 	char *retained;		/* NULL: there is none */
@@ -67,6 +72,17 @@ void pk_maildir_facts(const struct pk_maildrop *md, uint32_t msgno,
 void pk_maildir_note(struct pk_maildrop *md, uint32_t msgno,
     enum pk_note note, int64_t when);
 uint32_t pk_maildir_update(struct pk_maildrop *md, const struct pk_update *u);
+
+/*
+ * The Message-ID of the open message: _begin() when it is opened, and the rest
+ * with what is read of it (0 octets at its end), as long as m->seeing.
+ */
+void pk_maildir_see_begin(struct maildir *m);
+void pk_maildir_see(struct maildir *m, const uint8_t *data, size_t len);
+
+/* See struct pk_maildrop_ops. */
+void pk_maildir_message_id(struct pk_maildrop *md, uint32_t msgno, bool look,
+    char id_r[PK_MESSAGE_ID_SIZE]);
 
 /* Where the messages of each verdict go to; NULL: they are unlinked. */
 #define PK_VERDICTS 3

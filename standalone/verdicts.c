@@ -141,7 +141,7 @@ pk_verdicts_keep_all(struct pk_verdicts *v)
 /* ---- records ------------------------------------------------------------------------ */
 
 void
-pk_verdicts_item(const struct pk_maildrop *md, uint32_t msgno,
+pk_verdicts_item(struct pk_maildrop *md, uint32_t msgno,
     enum pk_audit_event event, struct pk_audit_item *item_r)
 {
 	struct pk_message_info info;
@@ -152,6 +152,8 @@ pk_verdicts_item(const struct pk_maildrop *md, uint32_t msgno,
 	memcpy(item_r->uidl, info.uid, info.uid_len);
 	item_r->size = info.octets;
 	item_r->has_size = true;
+	md->ops->message_id(md, msgno, event == PK_AUDIT_DISPOSE_INTENT,
+	    item_r->message_id);
 }
 
 static void
@@ -246,7 +248,7 @@ pk_verdicts_put_would(const struct pk_verdicts *v, struct pk_wire *w,
 		    &item);
 		set_reason(v, (enum pk_reason)f->would_reason, &item);
 		if (*said == PK_VERDICTS_WOULD_MAX) {
-			item.uidl[0] = '\0';
+			item.uidl[0] = item.message_id[0] = '\0';
 			item.has_size = false;
 			(void)snprintf(item.reason, sizeof(item.reason),
 			    "and %" PRIu32 " more", v->would - *said);

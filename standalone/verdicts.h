@@ -88,8 +88,12 @@ void pk_verdicts_carry_out(struct pk_verdicts *v, uint32_t msgno,
 /* Messages that the client marked and that are still there. */
 uint32_t pk_verdicts_left(const struct pk_verdicts *v);
 
-/* An item of event about message msgno, with its unique-id and size. */
-void pk_verdicts_item(const struct pk_maildrop *md, uint32_t msgno,
+/*
+ * An item of event about message msgno, with its unique-id, size and Message-ID.
+ * For that an intent reads the message if nothing has yet; other records say
+ * what is known.
+ */
+void pk_verdicts_item(struct pk_maildrop *md, uint32_t msgno,
     enum pk_audit_event event, struct pk_audit_item *item_r);
 
 #endif

@@ -28,6 +28,8 @@ static struct fake {
 	uint8_t plan[MANY];		/* as it was told */
 	char folder[PK_FOLDER_SIZE];
 	unsigned updates;
+	bool known[MANY];		/* Message-IDs */
+	unsigned looks;			/* how often they were looked for */
 } fake;
 
 static uint32_t
@@ -82,9 +84,22 @@ fake_update(struct pk_maildrop *md, const struct pk_update *u)
 	return 0;
 }
 
+static void
+fake_message_id(struct pk_maildrop *md, uint32_t msgno, bool look,
+    char id_r[PK_MESSAGE_ID_SIZE])
+{
+	struct fake *f = (struct fake *)md;
+
+	f->looks += look;
+	f->known[msgno - 1] |= look;
+	id_r[0] = '\0';
+	if (f->known[msgno - 1])
+		(void)snprintf(id_r, PK_MESSAGE_ID_SIZE, "<%u@a>", msgno);
+}
+
 static const struct pk_maildrop_ops ops = {
 	.count = fake_count, .info = fake_info, .facts = fake_facts,
-	.update = fake_update,
+	.update = fake_update, .message_id = fake_message_id,
 };
 
 /* ---- the fixture -------------------------------------------------------- */
@@ -208,9 +223,12 @@ static void
 is_item(size_t i, uint32_t msgno, enum pk_audit_event event,
     const char *reason)
 {
-	char uid[PK_UNIQUE_ID_MAX];
+	char uid[PK_UNIQUE_ID_MAX], id[32] = "";
 
 	assert_true(i < count);
+	if (fake.known[msgno - 1])
+		(void)snprintf(id, sizeof(id), "<%u@a>", msgno);
+	assert_string_equal(items[i].message_id, id);
 	uid_of(msgno, uid);
 	assert_int_equal(items[i].event, event);
 	assert_int_equal(strlen(items[i].uidl), sizeof(uid));
@@ -244,6 +262,9 @@ test_verdicts_tell_what_the_client_did_from_what_is_due(void **state)
 	is_item(1, 2, PK_AUDIT_DISPOSE_INTENT, "after-download");
 	is_item(2, 9, PK_AUDIT_DISPOSE_INTENT, "after-delivery");
 	is_item(3, 10, PK_AUDIT_DISPOSE_INTENT, "dele");
+	/* For them, and for no others, the messages are looked at. */
+	assert_int_equal(fake.looks, 4);
+	assert_true(fake.known[0] && fake.known[9]);
 }
 
 static void
@@ -490,6 +511,7 @@ test_verdicts_say_what_would_be(void **state)
 	collect(WOULD);
 	assert_int_equal(count, 1);
 	is_item(0, 9, PK_AUDIT_WOULD_DISPOSE, "after-delivery");
+	assert_int_equal(fake.looks, 0);
 }
 
 /* So many that differ, and how many records that are. */
@@ -507,6 +529,7 @@ test_verdicts_say_it_a_hundred_times(void **state)
 		assert_int_equal(setup(state), 0);
 		fake.count = cases[i].messages;
 		make_old(1);
+		memset(fake.known, true, sizeof(fake.known));
 		up.dry_run = up.rule.dry_run = true;
 		decide(PK_OCCASION_SWEEP);
 		assert_int_equal(v.would, cases[i].messages);
@@ -515,6 +538,7 @@ test_verdicts_say_it_a_hundred_times(void **state)
 		is_item(98, 99, PK_AUDIT_WOULD_DISPOSE, "after-delivery");
 		if (cases[i].more != NULL) {
 			assert_string_equal(items[100].uidl, "");
+			assert_string_equal(items[100].message_id, "");
 			assert_false(items[100].has_size);
 			assert_string_equal(items[100].reason,
 			    cases[i].more);
