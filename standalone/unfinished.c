@@ -34,6 +34,7 @@ struct entry {
 	uint64_t size;
 	bool has_size;
 	char *reason;
+	const char *message_id;		/* behind uidl */
 	char uidl[];
 };
 
@@ -128,13 +129,16 @@ static struct entry *
 make_entry(const struct pk_audit_item *item)
 {
 	size_t size = strlen(item->uidl) + 1;
-	struct entry *e = calloc(1, sizeof(*e) + size);
+	size_t id_size = strlen(item->message_id) + 1;
+	struct entry *e = calloc(1, sizeof(*e) + size + id_size);
 
 	if (e == NULL || (e->reason = strdup(item->reason)) == NULL) {
 		free(e);
 		return NULL;
 	}
 	memcpy(e->uidl, item->uidl, size);
+	memcpy(e->uidl + size, item->message_id, id_size);
+	e->message_id = e->uidl + size;
 	e->size = item->size;
 	e->has_size = item->has_size;
 	return e;
@@ -265,6 +269,8 @@ pk_unfinished_next(const struct pk_unfinished *f, const char *user,
 	memset(item_r, 0, sizeof(*item_r));
 	item_r->event = PK_AUDIT_DISPOSE_INTENT;
 	(void)snprintf(item_r->uidl, sizeof(item_r->uidl), "%s", e->uidl);
+	(void)snprintf(item_r->message_id, sizeof(item_r->message_id), "%s",
+	    e->message_id);
 	(void)snprintf(item_r->reason, sizeof(item_r->reason), "%s",
 	    e->reason);
 	item_r->size = e->size;

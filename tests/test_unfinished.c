@@ -44,6 +44,8 @@ note(enum pk_audit_event event, const char *user, const char *uidl,
 	i.event = event;
 	TEXT(i.uidl, uidl);
 	TEXT(i.reason, reason);
+	(void)snprintf(i.message_id, sizeof(i.message_id), "<%.40s@%.40s>",
+	    uidl, user);
 	i.size = strlen(reason);
 	i.has_size = reason[0] != '\0';
 	return pk_unfinished_note(u, user, &i);
@@ -90,7 +92,7 @@ test_unfinished_remembers_an_intent_as_it_was(void **state)
 	assert_true(pk_unfinished_next(u, "anna", &place, &i));
 	assert_string_equal(i.uidl, "1.a");
 	assert_string_equal(i.reason, "hold:case-1");
-	assert_string_equal(i.message_id, "");
+	assert_string_equal(i.message_id, "<1.a@anna>");
 	assert_true(i.has_size && i.size == 11);
 	assert_false(pk_unfinished_next(u, "anna", &place, &i));
 }
