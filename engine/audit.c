@@ -170,6 +170,7 @@ fill(json_t *o, const struct pk_audit_stamp *s,
 	rc |= set_text(o, "message_id", i->message_id);
 	if (i->has_size)
 		rc |= set_number(o, "size", i->size);
+	rc |= set_hash(o, "sha256", i->has_sha256 ? i->sha256 : NULL);
 	rc |= set_text(o, "rule", c->rule);
 	rc |= set_text(o, "reason", i->reason);
 	rc |= set_hash(o, "policy", s->policy);
@@ -310,6 +311,13 @@ get_policy(const json_t *o, struct pk_audit_line *l)
 	return !l->has_policy || get_hash(o, "policy", l->policy);
 }
 
+static bool
+get_sha256(const json_t *o, struct pk_audit_item *i)
+{
+	i->has_sha256 = json_object_get(o, "sha256") != NULL;
+	return !i->has_sha256 || get_hash(o, "sha256", i->sha256);
+}
+
 /* What a seal has beside; one whose fields are wrong is no record. */
 static bool
 get_seal(const json_t *o, struct pk_audit_line *l)
@@ -343,6 +351,7 @@ get_fields(const json_t *o, struct pk_audit_line *l)
 	l->item.has_size = size != NULL;
 	l->item.size = (uint64_t)json_integer_value(size);
 	return get_time(o, &l->time) && get_peer(o, l) && get_policy(o, l) &&
+	    get_sha256(o, &l->item) &&
 	    get_text(o, "host", l->host, sizeof(l->host)) &&
 	    get_text(o, "user", l->context.user,
 	    sizeof(l->context.user)) &&

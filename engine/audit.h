@@ -55,6 +55,7 @@ enum pk_audit_event {
 #define PK_AUDIT_UIDL_SIZE	(PK_UNIQUE_ID_MAX + 1)
 #define PK_AUDIT_MESSAGE_ID_SIZE PK_MESSAGE_ID_SIZE
 #define PK_AUDIT_HOST_SIZE	256
+#define PK_AUDIT_HASH_LEN	32
 
 /* What the records of one session share; "" where it does not apply. */
 struct pk_audit_context {
@@ -74,6 +75,12 @@ struct pk_audit_item {
 	char reason[PK_AUDIT_REASON_SIZE];
 	uint64_t size;				/* octets as sent */
 	bool has_size;
+	/*
+	 * SHA-256 of the message as sent, so of size octets: every line with
+	 * CRLF, before dots are doubled, without the final dot.
+	 */
+	bool has_sha256;
+	uint8_t sha256[PK_AUDIT_HASH_LEN];
 };
 
 /* What policyd stamps. */
@@ -88,7 +95,6 @@ struct pk_audit_stamp {
 	const struct pk_seal *seal;	/* of a PK_AUDIT_SEAL; else NULL */
 };
 
-#define PK_AUDIT_HASH_LEN	32
 #define PK_AUDIT_LINE_MAX	5120	/* octets of a line with its LF */
 
 /*

@@ -377,6 +377,8 @@ pk_wire_put_item(struct pk_wire *w, const struct pk_audit_item *i)
 	put_string(w, i->reason);
 	put_number(w, i->has_size, 1);
 	put_number(w, i->size, 8);
+	put_number(w, i->has_sha256, 1);
+	put(w, i->sha256, i->has_sha256 ? sizeof(i->sha256) : 0);
 	if (!w->bad)
 		return true;
 	w->len = before;
@@ -398,6 +400,10 @@ pk_wire_get_item(struct pk_wire *w, struct pk_audit_item *i_r)
 	/* JSON's integers, in which the log tells it, have a sign. */
 	if (i_r->size > INT64_MAX)
 		w->bad = true;
+	i_r->has_sha256 = get_bool(w);
+	memset(i_r->sha256, 0, sizeof(i_r->sha256));
+	if (i_r->has_sha256)
+		(void)get(w, i_r->sha256, sizeof(i_r->sha256));
 	return !w->bad;
 }
 

@@ -19,7 +19,7 @@
 #include "engine/err.h"
 #include "engine/policy.h"
 
-#define PK_WIRE_VERSION	1
+#define PK_WIRE_VERSION	2
 #define PK_WIRE_MAX	(60 * 1024)	/* octets of a packet */
 #define PK_WIRE_TEXT	1000		/* octets of a text for a person */
 

@@ -69,6 +69,8 @@ setup(void **state)
 	TEXT(r.item.reason, "dele");
 	r.item.size = 4096;
 	r.item.has_size = true;
+	r.item.has_sha256 = true;
+	memset(r.item.sha256, 0x5A, sizeof(r.item.sha256));
 	return 0;
 }
 
@@ -114,6 +116,9 @@ check_round_trip(void)
 		    field(&fields[i]));
 	assert_int_equal(l.item.has_size, r.item.has_size);
 	assert_true(l.item.size == r.item.size);
+	assert_int_equal(l.item.has_sha256, r.item.has_sha256);
+	assert_memory_equal(l.item.sha256, r.item.sha256,
+	    sizeof(r.item.sha256));
 }
 
 static void
@@ -128,7 +133,9 @@ test_audit_writes_the_line_that_is_documented(void **state)
 	    "\"session\":\"1-2\",\"user\":\"anna\","
 	    "\"peer\":{\"uid\":1000,\"pid\":4711},\"ip\":\"192.0.2.7\","
 	    "\"tls\":true,\"mech\":\"APOP\",\"uidl\":\"17.x\","
-	    "\"message_id\":\"<a@b>\",\"size\":4096,\"rule\":\"finance\","
+	    "\"message_id\":\"<a@b>\",\"size\":4096,\"sha256\":\""
+	    "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
+	    "\",\"rule\":\"finance\","
 	    "\"reason\":\"dele\",\"policy\":\""
 	    "b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7b7"
 	    "\",\"prev\":\""
@@ -148,6 +155,7 @@ test_audit_leaves_out_what_does_not_apply(void **state)
 	assert_null(strstr(line, "\"user\""));
 	assert_null(strstr(line, "\"tls\""));
 	assert_null(strstr(line, "\"size\""));
+	assert_null(strstr(line, "\"sha256\""));
 	assert_null(strstr(line, "\"policy\""));
 	assert_non_null(strstr(line, "\"event\":\"start\""));
 }
@@ -275,7 +283,7 @@ test_audit_tells_other_readers_the_same(void **state)
 	assert_non_null(o);
 	json_object_foreach(o, key, value)
 		n++;
-	assert_int_equal(n, 18);
+	assert_int_equal(n, 19);
 	assert_string_equal(json_string_value(json_object_get(o, "event")),
 	    "disposed");
 	assert_string_equal(json_string_value(json_object_get(o, "reason")),
@@ -331,6 +339,12 @@ static const struct {
 	{ "\"anna\"", "\"\\n\"" }, { "\"anna\"", "\"\\u00e4\"" },
 	{ "\"size\":4096", "\"size\":\"x\"" },
 	{ "\"size\":4096", "\"size\":-1" },
+	{ "\"sha256\":\"5a", "\"sha256\":\"5" },
+	{ "\"sha256\":\"5a", "\"sha256\":\"5a5a" },
+	{ "\"sha256\":\"5a", "\"sha256\":\"5g" },
+	{ "\"sha256\":\"", "\"sha256\":null,\"x\":\"" },
+	{ "\"sha256\":\"", "\"sha256\":17,\"x\":\"" },
+	{ "\"sha256\":\"", "\"sha256\":\"\",\"x\":\"" },
 	{ "\"time\":\"2023", "\"time\":\"1969" },
 	{ "\"time\":\"2023-11-14", "\"time\":\"2023-11-31" },
 	{ "\"time\":\"2023-11-14", "\"time\":\"2023-02-29" },

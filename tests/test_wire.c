@@ -42,6 +42,9 @@ fill_item(struct pk_audit_item *i, enum pk_audit_event event)
 	TEXT(i->reason, "after-download");
 	i->size = 0x0102030405060708;
 	i->has_size = true;
+	i->has_sha256 = true;
+	memset(i->sha256, 0x5A, sizeof(i->sha256));
+	i->sha256[31] = 0x01;
 }
 
 static void
@@ -408,8 +411,11 @@ test_wire_keeps_items_and_their_context(void **state)
 	assert_int_equal(i.event, PK_AUDIT_DISPOSE_INTENT);
 	assert_string_equal(i.reason, "after-download");
 	assert_true(i.has_size && i.size == 0x0102030405060708);
+	assert_true(i.has_sha256 && i.sha256[0] == 0x5A &&
+	    i.sha256[30] == 0x5A && i.sha256[31] == 0x01);
 	assert_true(pk_wire_get_item(&w, &i));
 	assert_int_equal(i.event, PK_AUDIT_RELEASE);
+	assert_false(i.has_sha256 || i.sha256[31] != 0);
 	assert_false(pk_wire_get_item(&w, &i));
 	assert_false(w.bad);
 }
