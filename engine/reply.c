@@ -178,8 +178,11 @@ message_sent(struct pk_session *s, const struct pk_io *io)
 			s->events[s->msgno - 1] |= PK_EVENT_TOP_WHOLE;
 	} else {
 		s->totals.retr++;
-		if (s->stuffing.octets == s->announced)
+		if (s->stuffing.octets == s->announced) {
 			pk_confirm_sent(s, io);
+			if (s->hashing)
+				pk_hash_end(s);
+		}
 	}
 	s->md->ops->close(s->md, !s->is_top, s->stuffing.octets);
 }
@@ -189,6 +192,7 @@ static enum pk_err
 write_chunk(struct pk_session *s, struct pk_io *io, size_t size)
 {
 	size_t len, n;
+	bool in_line = s->stuffing.in_line;
 	enum pk_err err = s->md->ops->read(s->md, io->scratch, size, &len);
 
 	if (err != PK_OK)
@@ -202,6 +206,8 @@ write_chunk(struct pk_session *s, struct pk_io *io, size_t size)
 		len = n;
 	}
 	n = pk_stuffing_convert(&s->stuffing, io->scratch, len, io->out);
+	if (s->hashing)
+		pk_hash_add(s, io->out, n, in_line);
 	io->out += n;
 	io->out_len -= n;
 	return PK_OK;
@@ -232,6 +238,8 @@ write_message(struct pk_session *s, struct pk_io *io)
 	if (io->out_len < TAIL)
 		return false;
 	len = pk_stuffing_end(&s->stuffing, io->out);
+	if (s->hashing)
+		pk_hash_add(s, io->out, len, true);
 	io->out += len;
 	io->out_len -= len;
 	pk_reply_put(io, ".\r\n", 3);

@@ -47,6 +47,7 @@ pk_session_free(struct pk_session **sp)
 		return;
 	if (s->reply == REPLY_MESSAGE || s->reply == REPLY_LOOK_AHEAD)
 		s->md->ops->close(s->md, false, 0);
+	pk_hash_free(s);
 	free(s->downloads);
 	free(s->events);
 	OPENSSL_cleanse(s, sizeof(*s));

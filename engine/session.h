@@ -63,6 +63,7 @@ struct pk_session_settings {
 	 */
 	uint32_t top;
 	const struct pk_capa_policy *capa;	/* NULL: EXPIRE NEVER alone */
+	bool hash;			/* RETR finds _sha256() out */
 };
 
 /* The octets of one call; run() moves the pointers and lowers the lengths. */
@@ -167,6 +168,14 @@ void pk_session_tls_started(struct pk_session *s);
  * was lost as well; NULL before TRANSACTION.
  */
 const uint8_t *pk_session_events(const struct pk_session *s);
+
+/*
+ * The SHA-256 of message msgno as RETR sent all that it had announced: every
+ * line with CRLF, before dots are doubled, without the final dot.  Valid until
+ * _free().  NULL: it is not known, or s is NULL.
+ */
+#define PK_SHA256_LEN 32
+const uint8_t *pk_session_sha256(const struct pk_session *s, uint32_t msgno);
 
 /*
  * Confirmed downloads.  A download (PK_EVENT_SENT) is confirmed by a later

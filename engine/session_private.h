@@ -7,6 +7,8 @@
 #ifndef PK_SESSION_PRIVATE_H
 #define PK_SESSION_PRIVATE_H
 
+#include <openssl/types.h>
+
 #include "engine/command.h"
 #include "engine/session.h"
 #include "engine/stuffing.h"
@@ -46,6 +48,8 @@ struct download {
 	uint64_t end_at;	/* octets of output up to the end of its reply */
 	uint64_t horizon;	/* the input octet from which a line confirms */
 };
+
+struct pk_hash;			/* hash.c's own */
 
 struct pk_session {
 	struct pk_session_settings settings;
@@ -90,6 +94,9 @@ struct pk_session {
 	size_t settled;			/* those that _waiting() has seen */
 	size_t confirmed;		/* the first ones, which are done with */
 
+	struct pk_hash *hashes;		/* of each message; NULL: none yet */
+	EVP_MD_CTX *hash_ctx;
+
 	/* The reply being written. */
 	enum reply reply;
 	uint32_t next;			/* message number, in a listing */
@@ -100,6 +107,7 @@ struct pk_session {
 	struct pk_stuffing stuffing;
 	struct pk_top top;
 	bool is_top;
+	bool hashing;			/* the message, as it is sent */
 	bool body_done;
 	bool cut;			/* octets after the last line wanted */
 };
@@ -160,5 +168,22 @@ void pk_confirm_sent(struct pk_session *s, const struct pk_io *io);
 
 /* The next octet of io->in, which is there, begins a line. */
 void pk_confirm_line(struct pk_session *s, const struct pk_io *io);
+
+/* ---- hash.c: SHA-256 of what is sent ------------------------------------ */
+
+/* RETR of s->msgno begins: s->hashing from now on, if that can be. */
+void pk_hash_begin(struct pk_session *s);
+
+/*
+ * Octets as they are sent, while s->hashing; in_line: the first of
+ * them does not begin a line.
+ */
+void pk_hash_add(struct pk_session *s, const uint8_t *data, size_t len,
+    bool in_line);
+
+/* All of them were sent, while s->hashing: the hash is s->msgno's. */
+void pk_hash_end(struct pk_session *s);
+
+void pk_hash_free(struct pk_session *s);
 
 #endif

@@ -129,6 +129,7 @@ open_message(struct pk_session *s, struct pk_io *io)
 	}
 	pk_stuffing_init(&s->stuffing);
 	s->body_done = false;
+	s->hashing = false;
 	s->reply = REPLY_MESSAGE;
 	return true;
 }
@@ -145,6 +146,8 @@ pk_do_retr(struct pk_session *s, const struct pk_command *cmd,
 	s->is_top = false;
 	s->md->ops->info(s->md, s->msgno, &info);
 	s->announced = info.octets;
+	if (s->settings.hash)
+		pk_hash_begin(s);
 	pk_reply_say(io, "+OK %" PRIu64 " octets", info.octets);
 }
 
