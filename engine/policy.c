@@ -270,6 +270,7 @@ pk_policy_user(const struct pk_policy *p, const struct pk_groups *groups,
 	up_r->dry_run = p->dry_run;
 	up_r->login_delay_varies = pk_policy_login_delay(p) > 0;
 	up_r->audit = p->audit;
+	up_r->audit_hash = p->audit_hash;
 	memcpy(up_r->hash, p->hash, sizeof(up_r->hash));
 	return PK_OK;
 }

@@ -76,6 +76,7 @@ struct pk_user_policy {
 	bool clock_brake;		/* the wall clock ran away */
 	bool login_delay_varies;	/* some rule has one, and is no dry-run */
 	enum pk_audit audit;
+	bool audit_hash;		/* SHA-256 of downloads; never with off */
 	uint8_t hash[PK_POLICY_HASH_LEN];
 };
 
@@ -185,6 +186,7 @@ struct pk_policy_index;		/* policy.c's own */
 struct pk_policy {
 	bool dry_run;
 	enum pk_audit audit;
+	bool audit_hash;		/* never with PK_AUDIT_OFF */
 	struct pk_retention *retention;
 	size_t retentions;
 	struct pk_hold *hold;

@@ -54,18 +54,26 @@ login_place(const struct pk_reading *r, size_t kind,
 
 /* ---- errors -------------------------------------------------------------- */
 
-/* Without a record nothing may be disposed of, and no hold be proved. */
+/*
+ * Without a record nothing may be disposed of, no hold be proved, and no hash be
+ * told.
+ */
 static void
 check_audit(struct pk_reading *r)
 {
 	static const char *const path[4] = { "audit" };
+	static const char *const hash_path[4] = { "audit-hash" };
 	const struct pk_spot *spot = pk_spot_find(r, path);
+	const struct pk_spot *hash = pk_spot_find(r, hash_path);
 
 	if (spot != NULL && r->p->audit == PK_AUDIT_OFF &&
 	    r->p->retentions + r->p->holds > 0)
 		pk_policy_error(r, spot->place.file, spot->place.line,
 		    "audit = off: expected required or best-effort, because "
 		    "there are retention rules or holds");
+	if (hash != NULL && r->p->audit_hash && r->p->audit == PK_AUDIT_OFF)
+		pk_policy_error(r, hash->place.file, hash->place.line,
+		    "audit-hash = on: expected off, because audit = off");
 }
 
 static void

@@ -43,7 +43,7 @@ static cfg_opt_t passwords_opts[] = {
 };
 
 cfg_opt_t pk_policy_opts[] = {
-	KEY("mode"), KEY("audit"),
+	KEY("mode"), KEY("audit"), KEY("audit-hash"),
 	CFG_SEC("retention", retention_opts, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("hold", hold_opts, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("apop", apop_opts, CFGF_MULTI),
@@ -66,6 +66,10 @@ static const struct pk_policy_word flag_words[] = {
 	{ NULL, 0 }
 };
 
+static const struct pk_policy_word switch_words[] = {
+	{ "on", true }, { "off", false }, { NULL, 0 }
+};
+
 static const struct pk_policy_word top_words[] = {
 	{ "allow", PK_TOP_ALLOW }, { "headers", PK_TOP_HEADERS },
 	{ "deny", PK_TOP_DENY }, { NULL, 0 }
@@ -81,6 +85,8 @@ static const struct pk_key top_keys[] = {
 	    MODE },
 	{ "audit", pk_take_word, AT(pk_policy, audit), WORDS(pk_audit_words),
 	    "required, best-effort or off" },
+	{ "audit-hash", pk_take_flag, AT(pk_policy, audit_hash),
+	    WORDS(switch_words), "on or off" },
 	{ .name = NULL }
 };
 

@@ -245,6 +245,7 @@ put_policy(struct pk_wire *w, const struct pk_user_policy *p)
 	put_number(w, p->clock_brake, 1);
 	put_number(w, p->login_delay_varies, 1);
 	put_number(w, p->audit, 1);
+	put_number(w, p->audit_hash, 1);
 	put(w, p->hash, sizeof(p->hash));
 }
 
@@ -263,6 +264,7 @@ get_policy(struct pk_wire *w, struct pk_user_policy *p)
 	p->clock_brake = get_bool(w);
 	p->login_delay_varies = get_bool(w);
 	p->audit = (enum pk_audit)get_word(w, PK_AUDIT_OFF + 1);
+	p->audit_hash = get_bool(w);
 	(void)get(w, p->hash, sizeof(p->hash));
 	/* No rule acts where the file is a dry-run: the rule says so, too. */
 	if (p->has_rule && p->dry_run && !p->rule.dry_run)

@@ -265,6 +265,7 @@ apply_rule(struct client *c, struct pk_session_settings *set)
 	set->capa = &c->capa;
 	if (c->policy != POLICY_KNOWN)
 		return;
+	set->hash = c->up.audit_hash;
 	binds = pk_rule_binds(&c->up, now);
 	c->capa.expire_days = pk_expire_days(&c->up, now);
 	c->capa.login_delay = binds ? c->up.rule.login_delay : 0;

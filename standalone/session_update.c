@@ -118,7 +118,7 @@ record_facts(struct client *c, bool quit)
 	for (i = 0; c->md != NULL && i < c->messages; i++) {
 		if (!note_of(events[i], quit, &note, &event))
 			continue;
-		pk_verdicts_item(c->md, i + 1, event, &item);
+		pk_verdicts_item(c->md, c->session, i + 1, event, &item);
 		if (open && pk_wire_put_item(&w, &item))
 			continue;
 		if (open)
@@ -252,6 +252,7 @@ may_go_unrecorded(const struct client *c)
 static enum pk_err
 make_plan(struct client *c)
 {
+	c->verdicts.session = c->session;
 	return pk_verdicts_decide(&c->verdicts, c->md, PK_OCCASION_QUIT,
 	    pk_session_events(c->session), &c->up, c->serial, time(NULL));
 }

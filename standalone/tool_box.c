@@ -409,7 +409,7 @@ record_doubles(struct pk_tool_box *b, const struct pk_verdicts *v,
 	for (i = 0; i < v->count; i++) {
 		if (v->plan[i] == PK_KEEP)
 			continue;
-		pk_verdicts_item(v->md, i + 1, intents ?
+		pk_verdicts_item(v->md, NULL, i + 1, intents ?
 		    PK_AUDIT_DISPOSE_INTENT : PK_AUDIT_RETAINED, &item);
 		(void)snprintf(item.reason, sizeof(item.reason),
 		    PK_INTENT_DOUBLE);

@@ -29,7 +29,7 @@ restored_item(const struct restoring *r, uint32_t msgno, bool intent,
 	    outcome == PK_OUTCOME_VANISHED ? PK_AUDIT_VANISHED :
 	    PK_AUDIT_CLOSED_UNKNOWN;
 
-	pk_verdicts_item(r->b->retained, msgno, event, item);
+	pk_verdicts_item(r->b->retained, NULL, msgno, event, item);
 	(void)snprintf(item->reason, sizeof(item->reason), "%s",
 	    event == PK_AUDIT_CLOSED_UNKNOWN ? "not carried out: the message "
 	    "is retained still" : PK_INTENT_RESTORE);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/session.h"
 #include "standalone/verdicts.h"
 
 static bool
@@ -141,9 +140,10 @@ pk_verdicts_keep_all(struct pk_verdicts *v)
 /* ---- records ------------------------------------------------------------------------ */
 
 void
-pk_verdicts_item(struct pk_maildrop *md, uint32_t msgno,
-    enum pk_audit_event event, struct pk_audit_item *item_r)
+pk_verdicts_item(struct pk_maildrop *md, const struct pk_session *session,
+    uint32_t msgno, enum pk_audit_event event, struct pk_audit_item *item_r)
 {
+	const uint8_t *sha256 = pk_session_sha256(session, msgno);
 	struct pk_message_info info;
 
 	memset(item_r, 0, sizeof(*item_r));
@@ -154,6 +154,9 @@ pk_verdicts_item(struct pk_maildrop *md, uint32_t msgno,
 	item_r->has_size = true;
 	md->ops->message_id(md, msgno, event == PK_AUDIT_DISPOSE_INTENT,
 	    item_r->message_id);
+	item_r->has_sha256 = sha256 != NULL;
+	if (sha256 != NULL)
+		memcpy(item_r->sha256, sha256, sizeof(item_r->sha256));
 }
 
 static void
@@ -176,8 +179,8 @@ pk_verdicts_put_intents(const struct pk_verdicts *v, struct pk_wire *w,
 	for (; *msgno <= v->count; (*msgno)++) {
 		if (v->plan[*msgno - 1] == PK_KEEP)
 			continue;
-		pk_verdicts_item(v->md, *msgno, PK_AUDIT_DISPOSE_INTENT,
-		    &item);
+		pk_verdicts_item(v->md, v->session, *msgno,
+		    PK_AUDIT_DISPOSE_INTENT, &item);
 		set_reason(v, (enum pk_reason)v->fate[*msgno - 1].reason,
 		    &item);
 		if (!pk_wire_put_item(w, &item))
@@ -217,7 +220,7 @@ pk_verdicts_put_outcomes(const struct pk_verdicts *v, struct pk_wire *w,
 		if (v->plan[*msgno - 1] == PK_KEEP)
 			continue;
 		event = event_of(v, *msgno - 1);
-		pk_verdicts_item(v->md, *msgno, event, &item);
+		pk_verdicts_item(v->md, v->session, *msgno, event, &item);
 		if (event == PK_AUDIT_CLOSED_UNKNOWN)
 			(void)snprintf(item.reason, sizeof(item.reason),
 			    "not carried out: the message is still there");
@@ -244,12 +247,12 @@ pk_verdicts_put_would(const struct pk_verdicts *v, struct pk_wire *w,
 
 		if (f->would == v->plan[*msgno - 1])
 			continue;
-		pk_verdicts_item(v->md, *msgno, PK_AUDIT_WOULD_DISPOSE,
-		    &item);
+		pk_verdicts_item(v->md, v->session, *msgno,
+		    PK_AUDIT_WOULD_DISPOSE, &item);
 		set_reason(v, (enum pk_reason)f->would_reason, &item);
 		if (*said == PK_VERDICTS_WOULD_MAX) {
 			item.uidl[0] = item.message_id[0] = '\0';
-			item.has_size = false;
+			item.has_size = item.has_sha256 = false;
 			(void)snprintf(item.reason, sizeof(item.reason),
 			    "and %" PRIu32 " more", v->would - *said);
 		}

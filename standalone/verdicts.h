@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "engine/decide.h"
+#include "engine/session.h"
 #include "engine/wire.h"
 
 /* Would-dispose records that one look at a maildrop writes at most. */
@@ -25,6 +26,8 @@ struct pk_fate {
 
 struct pk_verdicts {
 	struct pk_maildrop *md;
+	const struct pk_session *session;	/* set by who has one: whose
+						   hashes records tell */
 	enum pk_occasion occasion;
 	struct pk_user_policy up;
 	uint64_t serial;		/* of the policy's state */
@@ -89,11 +92,12 @@ void pk_verdicts_carry_out(struct pk_verdicts *v, uint32_t msgno,
 uint32_t pk_verdicts_left(const struct pk_verdicts *v);
 
 /*
- * An item of event about message msgno, with its unique-id, size and Message-ID.
- * For that an intent reads the message if nothing has yet; other records say
+ * An item of event about message msgno, with its unique-id, size and Message-ID,
+ * and the SHA-256 that session knows of it (NULL: there is no session).  For a
+ * Message-ID an intent reads the message if nothing has yet; other records say
  * what is known.
  */
-void pk_verdicts_item(struct pk_maildrop *md, uint32_t msgno,
-    enum pk_audit_event event, struct pk_audit_item *item_r);
+void pk_verdicts_item(struct pk_maildrop *md, const struct pk_session *session,
+    uint32_t msgno, enum pk_audit_event event, struct pk_audit_item *item_r);
 
 #endif

@@ -45,6 +45,7 @@ policy_new(void)
 	assert_non_null(p);
 	memset(p->hash, 0xab, sizeof(p->hash));
 	p->audit = PK_AUDIT_BEST_EFFORT;
+	p->audit_hash = true;
 	return p;
 }
 

@@ -92,6 +92,7 @@ test_policy_copies_everything_of_the_rule_but_the_brake(void **state)
 	assert_true(up.clock_brake);
 	assert_true(up.login_delay_varies);
 	assert_int_equal(up.audit, PK_AUDIT_BEST_EFFORT);
+	assert_true(up.audit_hash);
 	assert_int_equal(up.holds, 0);
 	assert_int_equal(up.held_until, 0);
 	assert_memory_equal(up.hash, p->hash, sizeof(up.hash));

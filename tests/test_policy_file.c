@@ -261,11 +261,12 @@ test_policy_file_reads_every_value(void **state)
 	    "top = 4294967293 login-delay = 1y\n"
 	    "dispose = 'folder:Old Mail.2026_a-b' effective-from = 1970-01-02\n"
 	    "mode = dry-run max-share = 100%}\n"
-	    "audit = best-effort\n");
+	    "audit = best-effort audit-hash = on\n");
 	const struct pk_rule *r = &p->retention[0].rule;
 
 	(void)state;
 	assert_int_equal(p->audit, PK_AUDIT_BEST_EFFORT);
+	assert_true(p->audit_hash);
 	assert_true(r->after_download == 5400);
 	assert_true(r->after_delivery == 129600);
 	assert_true(r->unread == 14 * DAY);
@@ -285,6 +286,7 @@ static void
 test_policy_file_reads_every_word(void **state)
 {
 	struct pk_policy *p = parse_fine("audit = off mode = dry-run\n"
+	    "audit-hash = off\n"
 	    "apop { exclusive = no minimum-secret = 1024\n"
 	    "rule a { allow = never users = 'b' }\n"
 	    "rule b { allow = tls networks = '::1' }\n"
@@ -293,6 +295,7 @@ test_policy_file_reads_every_word(void **state)
 
 	(void)state;
 	assert_int_equal(p->audit, PK_AUDIT_OFF);
+	assert_false(p->audit_hash);
 	assert_true(p->dry_run);
 	assert_false(p->exclusive);
 	assert_int_equal(p->minimum_secret, 1024);

@@ -25,10 +25,10 @@ static const struct {
 	{ "audit = on\n",
 	    "f:1: audit = on: expected required, best-effort or off" },
 	{ "MODE = enforce\n",
-	    "f:1: no such option 'MODE': expected one of mode, audit, "
+	    "f:1: no such option 'MODE': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords" },
 	{ "modes = enforce\n",
-	    "f:1: no such option 'modes': expected one of mode, audit, "
+	    "f:1: no such option 'modes': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords" },
 	{ "# a comment\n\nmode = never # another\n",
 	    "f:3: mode = never: expected enforce or dry-run" },
@@ -178,19 +178,19 @@ static const struct {
 	    "f:1: no such option 'rule': expected one of users, networks, "
 	    "allow, until, warn-from" },
 	{ "a { b { c { d { e { } } } } }\n",
-	    "f:1: no such option 'a': expected one of mode, audit, "
+	    "f:1: no such option 'a': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords\n"
 	    "f:1: e: expected no block here" },
 	{ "modes = x\nmode = enforce\n/* a */ audits = { x,\n y }\n"
 	    "hold a {\n\tuser = b # c\n\tuntil = never\n}\n"
 	    "holds b {\n\tusers = x\n\tc = d\n\te { f = g }\n}\n"
 	    "mode = x",
-	    "f:1: no such option 'modes': expected one of mode, audit, "
+	    "f:1: no such option 'modes': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords\n"
-	    "f:3: no such option 'audits': expected one of mode, audit, "
+	    "f:3: no such option 'audits': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords\n"
 	    "f:6: no such option 'user': expected one of users, until, note\n"
-	    "f:9: no such option 'holds': expected one of mode, audit, "
+	    "f:9: no such option 'holds': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords\n"
 	    "f:14: mode: expected only once: it is in f:2 already\n"
 	    "f:7: until = never: expected a day from 1970 on, as "
@@ -205,10 +205,10 @@ static const struct {
 	    "f:8: no such option 'mode': expected one of users, networks, "
 	    "allow, until, warn-from" },
 	{ "rule a { allow = tls }\n",
-	    "f:1: no such option 'rule': expected one of mode, audit, "
+	    "f:1: no such option 'rule': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords" },
 	{ "holds a { }\n",
-	    "f:1: no such option 'holds': expected one of mode, audit, "
+	    "f:1: no such option 'holds': expected one of mode, audit, audit-hash, "
 	    "retention, hold, apop, passwords" },
 	{ "retention a { until = \"2027-01-01\" }\n",
 	    "f:1: no such option 'until': expected one of users, "
@@ -357,6 +357,9 @@ static const struct {
 	{ "hold a { }\naudit = off\n",
 	    "f:2: audit = off: expected required or best-effort, because "
 	    "there are retention rules or holds" },
+	{ "audit = off\naudit-hash = on\n",
+	    "f:2: audit-hash = on: expected off, because audit = off" },
+	{ "audit-hash = yes\n", "f:1: audit-hash = yes: expected on or off" },
 	{ "mode = a\n"
 	    "audit = b\n"
 	    "retention x { unread = c\n"

@@ -18,6 +18,22 @@
 #define DAY	86400
 #define MANY	5000
 
+/* ---- a session that is none --------------------------------------------- */
+
+static int session;
+const uint8_t *__wrap_pk_session_sha256(const struct pk_session *s,
+    uint32_t msgno);
+
+/* It knows those of messages with an odd number. */
+const uint8_t *
+__wrap_pk_session_sha256(const struct pk_session *s, uint32_t msgno)
+{
+	static uint8_t sha256[PK_SHA256_LEN];
+
+	memset(sha256, (int)msgno, sizeof(sha256));
+	return (const void *)s == &session && msgno % 2 == 1 ? sha256 : NULL;
+}
+
 /* ---- a maildrop that is none -------------------------------------------- */
 
 static struct fake {
@@ -229,6 +245,11 @@ is_item(size_t i, uint32_t msgno, enum pk_audit_event event,
 	if (fake.known[msgno - 1])
 		(void)snprintf(id, sizeof(id), "<%u@a>", msgno);
 	assert_string_equal(items[i].message_id, id);
+	assert_int_equal(items[i].has_sha256, v.session != NULL &&
+	    msgno % 2 == 1);
+	if (items[i].has_sha256)
+		assert_true(items[i].sha256[0] == (uint8_t)msgno &&
+		    items[i].sha256[31] == (uint8_t)msgno);
 	uid_of(msgno, uid);
 	assert_int_equal(items[i].event, event);
 	assert_int_equal(strlen(items[i].uidl), sizeof(uid));
@@ -249,6 +270,7 @@ test_verdicts_tell_what_the_client_did_from_what_is_due(void **state)
 	events[2] = PK_EVENT_SENT;
 	events[9] = PK_EVENT_DELE;
 	up.rule.after_download = 0;
+	v.session = (const void *)&session;
 	decide(PK_OCCASION_QUIT);
 	assert_int_equal(v.count, 10);
 	assert_int_equal(v.planned, 4);
@@ -504,6 +526,7 @@ test_verdicts_say_what_would_be(void **state)
 	make_old(9);
 	up.rule.dry_run = true;
 	events[9] = PK_EVENT_DELE;
+	v.session = (const void *)&session;
 	decide(PK_OCCASION_QUIT);
 	/* The last one goes anyway. */
 	assert_int_equal(v.planned, 1);
@@ -530,6 +553,7 @@ test_verdicts_say_it_a_hundred_times(void **state)
 		fake.count = cases[i].messages;
 		make_old(1);
 		memset(fake.known, true, sizeof(fake.known));
+		v.session = (const void *)&session;
 		up.dry_run = up.rule.dry_run = true;
 		decide(PK_OCCASION_SWEEP);
 		assert_int_equal(v.would, cases[i].messages);
@@ -540,6 +564,7 @@ test_verdicts_say_it_a_hundred_times(void **state)
 			assert_string_equal(items[100].uidl, "");
 			assert_string_equal(items[100].message_id, "");
 			assert_false(items[100].has_size);
+			assert_false(items[100].has_sha256);
 			assert_string_equal(items[100].reason,
 			    cases[i].more);
 		}

@@ -122,6 +122,7 @@ fill_user_is(struct pk_wire *w)
 	m.policy.held_until = PK_NEVER;
 	m.policy.clock_brake = true;
 	m.policy.audit = PK_AUDIT_BEST_EFFORT;
+	m.policy.audit_hash = true;
 	memset(m.policy.hash, 0xA5, sizeof(m.policy.hash));
 	pk_wire_put_user_is(w, &m);
 }
@@ -388,6 +389,7 @@ test_wire_keeps_what_was_said(void **state)
 	assert_string_equal(m.policy.hold[3], "case-4");
 	assert_true(m.policy.clock_brake && !m.policy.dry_run);
 	assert_int_equal(m.policy.audit, PK_AUDIT_BEST_EFFORT);
+	assert_true(m.policy.audit_hash);
 	assert_int_equal(m.policy.hash[31], 0xA5);
 }
 
