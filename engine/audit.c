@@ -3,7 +3,10 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -41,6 +44,7 @@ static const char *const event_names[PK_AUDIT_EVENTS] = {
 	[PK_AUDIT_HOLD] = "hold",
 	[PK_AUDIT_RELEASE] = "release",
 	[PK_AUDIT_SEAL] = "seal",
+	[PK_AUDIT_PRUNED] = "pruned",
 };
 
 const char *
@@ -401,4 +405,32 @@ pk_audit_parse(const char *line, size_t len, struct pk_audit_line *line_r)
 	if (err == PK_OK || err == PK_ERR_NOTFOUND)
 		*line_r = l;
 	return err;
+}
+
+/* ---- pruned records -------------------------------------------------------------- */
+
+#define PRUNED_BEGIN	"records 1 to "
+#define PRUNED_REST	": audit-keep is "
+
+void
+pk_audit_pruned_put(char reason[PK_AUDIT_REASON_SIZE], uint64_t last,
+    const char *keep)
+{
+	(void)snprintf(reason, PK_AUDIT_REASON_SIZE, PRUNED_BEGIN "%" PRIu64
+	    PRUNED_REST "%s", last, keep);
+}
+
+bool
+pk_audit_pruned_get(const char *reason, uint64_t *last_r)
+{
+	const char *digits = reason + sizeof(PRUNED_BEGIN) - 1;
+	char *end;
+
+	if (strncmp(reason, PRUNED_BEGIN, sizeof(PRUNED_BEGIN) - 1) != 0 ||
+	    digits[0] < '1' || digits[0] > '9')
+		return false;
+	errno = 0;
+	*last_r = strtoull(digits, &end, 10);
+	return errno == 0 && strncmp(end, PRUNED_REST,
+	    sizeof(PRUNED_REST) - 1) == 0;
 }

@@ -44,8 +44,9 @@ enum pk_audit_event {
 	PK_AUDIT_HOLD,
 	PK_AUDIT_RELEASE,
 	PK_AUDIT_SEAL,			/* policyd's own word: see seal.h */
+	PK_AUDIT_PRUNED,		/* and this, too: see below */
 };
-#define PK_AUDIT_EVENTS 22
+#define PK_AUDIT_EVENTS 23
 
 #define PK_AUDIT_USER_SIZE	PK_USERNAME_SIZE
 #define PK_AUDIT_IP_SIZE	46
@@ -134,6 +135,14 @@ enum pk_err pk_audit_parse(const char *line, size_t len,
 /* The SHA-256 of a line with its LF.  false: libcrypto failed. */
 bool pk_audit_hash(EVP_MD_CTX *md, const char *line, size_t len,
     uint8_t hash_r[PK_AUDIT_HASH_LEN]) PK_WARN_UNUSED;
+
+/*
+ * The reason of a PK_AUDIT_PRUNED: the records 1 to last are no longer kept, but
+ * for seals, because audit-keep is keep ("365d").
+ */
+void pk_audit_pruned_put(char reason[PK_AUDIT_REASON_SIZE], uint64_t last,
+    const char *keep);
+bool pk_audit_pruned_get(const char *reason, uint64_t *last_r);
 
 /* "start", "stop", ... as the log spells them. */
 const char *pk_audit_event_name(enum pk_audit_event event);

@@ -90,7 +90,10 @@ check_link(struct pk_audit_verify *v, const struct pk_audit_line *l)
 {
 	uint64_t missing = l->seq - v->seq - 1;
 
-	if (missing > v->bad)
+	/* Pruned, maybe: a later record must say so. */
+	if (missing > 0 && v->bad == 0 && !v->whole)
+		v->missing = l->seq - 1;
+	else if (missing > v->bad)
 		say(v, PK_AUDIT_REMOVED, v->lines, v->seq + v->bad + 1,
 		    l->seq - 1);
 	else if (missing == 0 && memcmp(l->prev, v->hash, sizeof(v->hash)) !=
@@ -116,6 +119,18 @@ check_anchors(struct pk_audit_verify *v)
 			say(v, PK_AUDIT_NOT_ANCHORED, v->lines, v->seq,
 			    v->seq);
 	}
+}
+
+/* Does it say that the oldest records were pruned? */
+static void
+note_pruned(struct pk_audit_verify *v, const struct pk_audit_line *l)
+{
+	uint64_t last;
+
+	if (l->item.event == PK_AUDIT_PRUNED &&
+	    pk_audit_pruned_get(l->item.reason, &last) && last < l->seq &&
+	    last > v->pruned)
+		v->pruned = last;
 }
 
 /* ---- seals --------------------------------------------------------------- */
@@ -179,6 +194,7 @@ pk_audit_verify_line(struct pk_audit_verify *v, const char *line, size_t len)
 {
 	uint8_t hash[PK_AUDIT_HASH_LEN];
 	struct pk_audit_line l;
+	enum pk_err err;
 
 	begin_line(v);
 	if (len == 0 || line[len - 1] != '\n') {
@@ -186,7 +202,8 @@ pk_audit_verify_line(struct pk_audit_verify *v, const char *line, size_t len)
 		say(v, PK_AUDIT_TORN, v->lines, v->seq + 1, v->seq + 1);
 		return PK_OK;
 	}
-	if (pk_audit_parse(line, len - 1, &l) == PK_ERR_SYNTAX) {
+	err = pk_audit_parse(line, len - 1, &l);
+	if (err == PK_ERR_SYNTAX) {
 		no_record(v);
 		return PK_OK;
 	}
@@ -197,6 +214,9 @@ pk_audit_verify_line(struct pk_audit_verify *v, const char *line, size_t len)
 		return PK_OK;
 	}
 	check_link(v, &l);
+	if (err == PK_OK)
+		note_pruned(v, &l);
+	v->whole = v->whole || !l.has_seal;
 	v->bad = 0;
 	v->seq = l.seq;
 	memcpy(v->hash, hash, sizeof(hash));
@@ -213,6 +233,8 @@ pk_audit_verify_end(struct pk_audit_verify *v)
 		if (v->trust.anchor[i].seq > v->seq)
 			say(v, PK_AUDIT_CUT, 0, v->trust.anchor[i].seq,
 			    v->trust.anchor[i].seq);
+	if (v->missing > v->pruned)
+		say(v, PK_AUDIT_NOT_PRUNED, 0, 1, v->missing);
 	if (v->trust.keys > 0 && v->seals > 0 && !v->keyed)
 		say(v, PK_AUDIT_SEAL_UNKNOWN, 0, 1, v->seq);
 }

@@ -9,6 +9,9 @@
  * the hash of a record.  What is behind the last seal and the last anchor can be
  * cut off unseen.
  *
+ * Of the oldest records of a log nothing but seals may be there, if a later
+ * record says that they were pruned.
+ *
  * SPDX-License-Identifier: ISC
  */
 #ifndef PK_AUDIT_VERIFY_H
@@ -34,8 +37,10 @@ enum pk_audit_fault {
 	PK_AUDIT_SEAL_STRANGE,	/* the seal TO has another key than the one
 				   before names: as above, or a seal is missing */
 	PK_AUDIT_SEAL_UNKNOWN,	/* no seal has a key that was noted */
+	PK_AUDIT_NOT_PRUNED,	/* the records FROM to TO are missing but for
+				   seals, and no record says that they should */
 };
-#define PK_AUDIT_FAULTS 10
+#define PK_AUDIT_FAULTS 11
 
 /* A record that was noted. */
 struct pk_audit_anchor {
@@ -66,6 +71,9 @@ struct pk_audit_verify {
 	uint8_t hash[PK_AUDIT_HASH_LEN];	/* of its line */
 	uint64_t bad;			/* lines behind it that are no records */
 	bool torn;			/* the last line was */
+	bool whole;			/* there was a record that is no seal */
+	uint64_t missing;		/* up to it, before that record, some are */
+	uint64_t pruned;		/* up to it, records say, they may be */
 	uint64_t uncertain;		/* the first record that no seal, and no
 					   fault, has told of */
 	uint64_t faults;		/* a torn last line is none */

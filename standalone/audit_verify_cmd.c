@@ -68,6 +68,9 @@ static const struct {
 	    "missing" },
 	[PK_AUDIT_SEAL_UNKNOWN] = { "is a seal, but with no key that was given",
 	    ": none of the seals has a key that was given" },
+	[PK_AUDIT_NOT_PRUNED] = { "is missing, and no record says that it was "
+	    "pruned", ": some are missing, and no record says that they were "
+	    "pruned" },
 };
 
 static void

@@ -205,8 +205,8 @@ check_item(const struct pk_peer *p, const struct pk_audit_context *c,
 {
 	bool intent = i->event == PK_AUDIT_DISPOSE_INTENT;
 
-	if (i->event == PK_AUDIT_SEAL || (!p->trusted &&
-	    !for_anybody[i->event]))
+	if (i->event == PK_AUDIT_SEAL || i->event == PK_AUDIT_PRUNED ||
+	    (!p->trusted && !for_anybody[i->event]))
 		return PK_WIRE_DENIED;
 	if (ends_nothing(c, i))
 		return PK_WIRE_DENIED;

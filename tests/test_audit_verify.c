@@ -23,6 +23,7 @@ static size_t len[MANY + 2];
 static uint8_t hash[MANY + 2][PK_AUDIT_HASH_LEN];	/* as it was written */
 static size_t lines;
 static size_t seal_every;	/* records from a seal to the next; 0: none */
+static size_t prune_at, prune_to;	/* a record that says so; 0: none */
 static uint8_t whose;		/* keys: those of the log are 0 */
 
 /* ---- a log --------------------------------------------------------------- */
@@ -74,6 +75,11 @@ chain(size_t first, size_t last, const char *user)
 		memset(&i, 0, sizeof(i));
 		(void)snprintf(c.user, sizeof(c.user), "%s", user);
 		i.event = PK_AUDIT_DISPOSED;
+		(void)snprintf(i.reason, sizeof(i.reason), "after-download");
+		if (n == prune_at) {
+			i.event = PK_AUDIT_PRUNED;
+			pk_audit_pruned_put(i.reason, prune_to, "30d");
+		}
 		if (seal_every > 0 && n % seal_every == 0) {
 			i.event = PK_AUDIT_SEAL;
 			seal.epoch = n / seal_every - 1;
@@ -82,7 +88,6 @@ chain(size_t first, size_t last, const char *user)
 			stamp.seal = &seal;
 		}
 		(void)snprintf(i.uidl, sizeof(i.uidl), "%zu.M1P1.host", n);
-		(void)snprintf(i.reason, sizeof(i.reason), "after-download");
 		assert_int_equal(pk_audit_format(&stamp, &c, &i, text,
 		    &len[n]), PK_OK);
 		if (stamp.seal != NULL)
@@ -109,7 +114,7 @@ teardown(void **state)
 	size_t n;
 
 	(void)state;
-	seal_every = 0;
+	seal_every = prune_at = 0;
 	for (n = 0; n < MANY + 2; n++) {
 		free(line[n]);
 		line[n] = NULL;
@@ -157,7 +162,8 @@ on_fault(void *arg, enum pk_audit_fault fault, uint64_t at, uint64_t from,
 {
 	static const char *const names[] = { "no-record", "changed",
 	    "removed", "misplaced", "torn", "not-anchored", "cut",
-	    "seal-broken", "seal-strange", "seal-unknown" };
+	    "seal-broken", "seal-strange", "seal-unknown",
+	    "not-pruned" };
 	size_t n = strlen(said);
 
 	assert_ptr_equal(arg, said);
@@ -274,7 +280,7 @@ test_verify_tells_each_change_apart(void **state)
 	write_log(9);
 	drop(1);
 	drop(2);
-	assert_string_equal(verify(NULL, 0), " 1:1-2 removed");
+	assert_string_equal(verify(NULL, 0), " 0:1-2 not-pruned");
 	write_log(9);
 	drop(4);
 	change(5, "{", "x");
@@ -496,6 +502,73 @@ test_verify_counts_epochs(void **state)
 	    "20:20-20 changed");
 }
 
+/* All but the seals up to there. */
+static void
+prune(size_t last)
+{
+	size_t n;
+
+	for (n = 1; n <= last; n++)
+		if (seal_every == 0 || n % seal_every != 0)
+			drop(n);
+}
+
+static void
+test_verify_knows_what_was_pruned(void **state)
+{
+	(void)state;
+	seal_every = 10;
+	prune_at = 33;
+	prune_to = 20;
+	write_log(45);
+	assert_string_equal(verify_key(0), "");
+	prune(20);
+	assert_string_equal(verify_key(0), "");
+	assert_int_equal(pk_audit_verified(&v), 40);
+	/* Half of it, when it was interrupted. */
+	write_log(45);
+	prune(10);
+	assert_string_equal(verify_key(0), "");
+	/* More than was said, or without a word. */
+	write_log(45);
+	prune(30);
+	assert_string_equal(verify_key(0), " 0:1-29 not-pruned");
+	write_log(45);
+	prune(20);
+	drop(20);
+	drop(21);
+	assert_string_equal(verify_key(0), " 10:22-30 seal-strange, 0:1-21 "
+	    "not-pruned");
+	/* The record that says so is gone. */
+	write_log(32);
+	prune(20);
+	assert_string_equal(verify_key(0), " 0:1-19 not-pruned");
+	/* Not the oldest ones. */
+	write_log(45);
+	drop(12);
+	assert_string_equal(verify_key(0), " 12:12-12 removed");
+	/* A seal of what was pruned is still one that is needed. */
+	write_log(45);
+	prune(20);
+	drop(10);
+	assert_string_equal(verify_key(1), "");
+	assert_string_equal(verify_key(0), " 0:1-45 seal-unknown");
+	write_log(45);
+	prune(20);
+	line[10][len[10] - 4] ^= 1;
+	assert_string_equal(verify_key(1), " 1:10-10 seal-broken");
+	/* Without seals there is nothing left of it. */
+	seal_every = 0;
+	write_log(45);
+	prune(20);
+	assert_string_equal(verify(NULL, 0), "");
+	/* It cannot say so of itself, and what comes after it. */
+	prune_at = 20;
+	write_log(45);
+	prune(19);
+	assert_string_equal(verify(NULL, 0), " 0:1-19 not-pruned");
+}
+
 /* Behind a line that is torn there is nothing, or something is wrong. */
 static void
 test_verify_tells_a_line_that_is_torn_in_the_midst(void **state)
@@ -573,6 +646,7 @@ main(void)
 		TEST(test_verify_names_the_stretch_between_two_seals),
 		TEST(test_verify_believes_no_seal_of_another_key),
 		TEST(test_verify_counts_epochs),
+		TEST(test_verify_knows_what_was_pruned),
 		TEST(test_verify_tells_a_line_that_is_torn_in_the_midst),
 		TEST(test_verify_misses_nothing_at_random),
 	};
