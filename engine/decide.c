@@ -29,6 +29,8 @@ static const enum pk_reason limit_reasons[LIMITS] = {
 	[AT_UNREAD] = PK_REASON_UNREAD,
 };
 
+static const struct pk_happened nothing_happened;
+
 struct question {
 	const struct pk_user_policy *up;
 	bool retained;		/* in the Retained place */
@@ -165,23 +167,29 @@ guard(const struct question *q, int64_t now, bool binds)
 	return PK_REASON_NONE;
 }
 
+/* The limit that was the first to come; LIMITS: none has. */
+static int
+first_limit(const struct question *q, int64_t now)
+{
+	int i, first = LIMITS;
+
+	for (i = 0; i < LIMITS; i++)
+		if (has_come(q->at[i], now) && (first == LIMITS ||
+		    q->at[i] < q->at[first]))
+			first = i;
+	return first;
+}
+
 /* What asks for a disposal at now, or PK_REASON_NONE. */
 static enum pk_reason
 wish(const struct question *q, int64_t now, bool acts)
 {
-	enum pk_reason reason = PK_REASON_NONE;
-	int64_t earliest = PK_NEVER;
-	int i;
+	int limit;
 
 	if (q->dele)
 		return PK_REASON_DELE;
-	for (i = 0; acts && i < LIMITS; i++) {
-		if (has_come(q->at[i], now) && q->at[i] < earliest) {
-			earliest = q->at[i];
-			reason = limit_reasons[i];
-		}
-	}
-	return reason;
+	limit = acts ? first_limit(q, now) : LIMITS;
+	return limit < LIMITS ? limit_reasons[limit] : PK_REASON_NONE;
 }
 
 /* May what nothing forbids leave the Retained place? */
@@ -235,12 +243,11 @@ pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
     enum pk_occasion occasion, const struct pk_happened *happened,
     int64_t now, struct pk_decision *d_r)
 {
-	static const struct pk_happened nothing;
 	struct question q = { .up = up };
 	struct answer real, would;
 
 	if (occasion != PK_OCCASION_QUIT)
-		happened = &nothing;
+		happened = &nothing_happened;
 	q.retained = occasion == PK_OCCASION_RETAINED;
 	q.dele = happened->dele;
 	set_instants(&q, facts, happened, now);
@@ -254,6 +261,20 @@ pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
 	d_r->would_reason = would.verdict == real.verdict ? real.reason :
 	    would.reason;
 	d_r->changes = change_after(&q, now, real.verdict);
+}
+
+int64_t
+pk_due(const struct pk_user_policy *up, const struct pk_facts *facts,
+    int64_t now)
+{
+	struct question q = { .up = up };
+	int limit;
+
+	if (!up->has_rule)
+		return PK_NEVER;
+	set_instants(&q, facts, &nothing_happened, now);
+	limit = first_limit(&q, now);
+	return limit < LIMITS ? q.at[limit] : PK_NEVER;
 }
 
 /* ---- words -------------------------------------------------------------- */

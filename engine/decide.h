@@ -92,6 +92,13 @@ void pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
     enum pk_occasion occasion, const struct pk_happened *happened,
     int64_t now, struct pk_decision *d_r);
 
+/*
+ * Since when one of the rule's limits has been due at now, outside of any session
+ * and whatever stops it; PK_NEVER: none is.
+ */
+int64_t pk_due(const struct pk_user_policy *up, const struct pk_facts *facts,
+    int64_t now);
+
 /* "none", "dele", "after-download", ..., "released". */
 const char *pk_reason_name(enum pk_reason reason);
 

@@ -94,6 +94,30 @@ test_decide_needs_no_session_in_a_sweep(void **state)
 }
 
 static void
+test_decide_tells_since_when_a_limit_is_due(void **state)
+{
+	const struct pk_facts facts = { .delivered = NOW - 100,
+	    .downloaded = NOW - 50 };
+	struct pk_user_policy up = { .has_rule = true, .held_until = PK_NEVER,
+	    .rule = { .after_delivery = 60, .after_download = 5,
+	    .unread = PK_NEVER } };
+
+	(void)state;
+	assert_int_equal(pk_due(&up, &facts, NOW), NOW - 45);
+	up.rule.after_delivery = 50;
+	assert_int_equal(pk_due(&up, &facts, NOW), NOW - 50);
+	/* What stops it does not change since when. */
+	up.rule.braked = up.clock_brake = true;
+	up.holds = 1;
+	assert_int_equal(pk_due(&up, &facts, NOW), NOW - 50);
+	up.rule.after_download = PK_NEVER;
+	assert_int_equal(pk_due(&up, &facts, NOW - 50), NOW - 50);
+	assert_int_equal(pk_due(&up, &facts, NOW - 51), PK_NEVER);
+	up.has_rule = false;
+	assert_int_equal(pk_due(&up, &facts, NOW), PK_NEVER);
+}
+
+static void
 test_decide_names_each_verdict_and_reason(void **state)
 {
 	static const char *const reasons[PK_REASONS] = {
@@ -154,6 +178,8 @@ main(void)
 		cmocka_unit_test(test_decide_purges_what_was_retained),
 		cmocka_unit_test(test_decide_survives_extremes),
 		cmocka_unit_test(test_decide_needs_no_session_in_a_sweep),
+		cmocka_unit_test(
+		    test_decide_tells_since_when_a_limit_is_due),
 		cmocka_unit_test(test_decide_names_each_verdict_and_reason),
 		cmocka_unit_test(test_decide_names_the_first_hold),
 	};
