@@ -81,9 +81,11 @@ pk_audit_log_mark(const struct pk_audit_log *l, struct pk_audit_mark *mark_r)
 }
 
 void
-pk_audit_log_note_seal(struct pk_audit_log *l, const struct pk_seal *seal)
+pk_audit_log_note_seal(struct pk_audit_log *l, const struct pk_seal *seal,
+    int64_t time)
 {
 	l->has_seal = true;
+	l->figures.sealed = time;
 	l->last_seal = *seal;
 	l->unsealed = 0;
 }
@@ -98,6 +100,12 @@ const struct pk_seal *
 pk_audit_log_last_seal(const struct pk_audit_log *l)
 {
 	return l->has_seal ? &l->last_seal : NULL;
+}
+
+const struct pk_audit_figures *
+pk_audit_log_figures(const struct pk_audit_log *l)
+{
+	return &l->figures;
 }
 
 void
@@ -161,8 +169,10 @@ pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
 
 	if (l->count >= PK_AUDIT_LOG_WAITING || !make_room(l)) {
 		/* An intent that is not taken is not carried out either. */
-		if (item->event != PK_AUDIT_DISPOSE_INTENT)
+		if (item->event != PK_AUDIT_DISPOSE_INTENT) {
 			l->lost++;
+			l->figures.lost++;
+		}
 		return PK_ERR_LIMIT;
 	}
 	w = &l->waiting[l->count++];
@@ -295,6 +305,21 @@ write_out(struct pk_audit_log *l)
 	return PK_OK;
 }
 
+/* Wait for the disk.  errno is fdatasync(2)'s. */
+static bool
+sync_file(struct pk_audit_log *l)
+{
+	struct timespec begin, end;
+	bool ok;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ok = fdatasync(l->fd) == 0;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	pk_latency_add(&l->figures.sync, (end.tv_sec - begin.tv_sec) *
+	    INT64_C(1000000000) + end.tv_nsec - begin.tv_nsec);
+	return ok;
+}
+
 static void
 drop_intents(struct pk_audit_log *l)
 {
@@ -344,7 +369,7 @@ write_waiting(struct pk_audit_log *l, bool durable,
 		err = put_line(l, chain, &l->waiting[i], NULL);
 	if (err == PK_OK && l->out_len > 0)
 		err = write_out(l);
-	if (err == PK_OK && durable && fdatasync(l->fd) != 0) {
+	if (err == PK_OK && durable && !sync_file(l)) {
 		/* It may or may not be there. */
 		take_back(l);
 		(void)cut_off(l);
@@ -364,6 +389,7 @@ written(struct pk_audit_log *l, bool durable,
 			l->seen(l->arg, l->waiting[i].context.user,
 			    &l->waiting[i].item);
 	l->unsealed += chain->seq - l->chain.seq;
+	l->figures.written += chain->seq - l->chain.seq;
 	l->chain = *chain;
 	l->size += (off_t)l->out_len;
 	if (durable)
@@ -409,7 +435,7 @@ write_seal(struct pk_audit_log *l, const struct pk_audit_waiting *w,
 	err = put_line(l, chain, w, sign);
 	if (err == PK_OK)
 		err = write_out(l);
-	if (err == PK_OK && fdatasync(l->fd) != 0) {
+	if (err == PK_OK && !sync_file(l)) {
 		(void)cut_off(l);
 		err = PK_ERR_IO;
 	}
@@ -439,6 +465,7 @@ pk_audit_log_seal(struct pk_audit_log *l,
 		return err;
 	}
 	written(l, true, &chain);
-	pk_audit_log_note_seal(l, seal);
+	pk_audit_log_note_seal(l, seal, w.time);
+	l->figures.seals++;
 	return PK_OK;
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "engine/audit.h"
+#include "standalone/latency.h"
 
 #define PK_AUDIT_LOG_WHY 512
 
@@ -67,6 +68,19 @@ uint64_t pk_audit_log_unsealed(const struct pk_audit_log *l);
  * The last seal that was read or written; valid until the next is.  NULL: none.
  */
 const struct pk_seal *pk_audit_log_last_seal(const struct pk_audit_log *l);
+
+/* What happened since it was opened. */
+struct pk_audit_figures {
+	uint64_t written, lost;		/* records */
+	uint64_t seals;			/* those of the written that are one */
+	struct pk_latency sync;		/* of each wait for the disk */
+	int64_t sealed;			/* when the last seal was made, even if
+					   before that; microseconds; 0: none */
+};
+
+/* Valid as long as the log is open. */
+const struct pk_audit_figures *pk_audit_log_figures(
+    const struct pk_audit_log *l);
 
 /* Write what waits, close, and set *lp to NULL. */
 void pk_audit_log_close(struct pk_audit_log **lp);

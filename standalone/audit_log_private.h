@@ -41,6 +41,7 @@ struct pk_audit_log {
 	uint64_t unsealed;		/* lines behind the last seal */
 	bool has_seal;
 	struct pk_seal last_seal;
+	struct pk_audit_figures figures;
 	char *out;			/* lines under construction */
 	size_t out_len, out_room;
 	EVP_MD_CTX *md;
@@ -50,9 +51,9 @@ struct pk_audit_log {
 	char *path;
 };
 
-/* That was the last line, a seal. */
+/* That was the last line, a seal of time (microseconds). */
 void pk_audit_log_note_seal(struct pk_audit_log *l,
-    const struct pk_seal *seal);
+    const struct pk_seal *seal, int64_t time);
 
 /*
  * Lock the file and read it, from the mark on if there is one that fits, and cut

@@ -49,7 +49,7 @@ take_line(struct pk_audit_log *l, uint64_t number, const char *text,
 	l->size += (off_t)len;
 	l->unsealed++;
 	if (err == PK_OK && line.item.event == PK_AUDIT_SEAL && line.has_seal)
-		pk_audit_log_note_seal(l, &line.seal);
+		pk_audit_log_note_seal(l, &line.seal, line.time);
 	if (err == PK_OK)
 		l->seen(l->arg, line.context.user, &line.item);
 	return true;

@@ -799,6 +799,8 @@ test_audit_log_syncs_what_it_finds(void **state)
 static void
 test_audit_log_counts_what_it_loses(void **state)
 {
+	const struct pk_audit_figures *f;
+	uint64_t syncs = 0;
 	unsigned i;
 
 	(void)state;
@@ -824,6 +826,14 @@ test_audit_log_counts_what_it_loses(void **state)
 	add_fine(PK_AUDIT_STOP, "", "");
 	commit_fine(true);
 	assert_int_equal(check_chain(), PK_AUDIT_LOG_WAITING + 2);
+	f = pk_audit_log_figures(l);
+	assert_int_equal(f->lost, 2);
+	assert_int_equal(f->written, PK_AUDIT_LOG_WAITING + 2);
+	/* The one that failed did not get as far as the disk. */
+	for (i = 0; i < PK_LATENCY_BUCKETS; i++)
+		syncs += f->sync.bucket[i];
+	assert_int_equal(syncs, 2);
+	assert_true(f->sync.ns > 0);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -483,6 +484,7 @@ test_audit_seal_makes_a_whole_key_or_none(void **state)
 static void
 test_audit_seal_moves_from_key_to_key(void **state)
 {
+	int64_t sealed;
 	unsigned i;
 
 	(void)state;
@@ -491,8 +493,14 @@ test_audit_seal_moves_from_key_to_key(void **state)
 		record();
 		record_and_seal();
 		assert_int_equal(check_all().seals, i);
+		assert_int_equal(pk_audit_log_figures(t.l)->seals, 1);
+		sealed = pk_audit_log_figures(t.l)->sealed;
+		assert_true(sealed / 1000000 >= time(NULL) - 60);
 		pk_audit_log_close(&t.l);
 		assert_true(open_log());
+		/* When it was is read, too. */
+		assert_int_equal(pk_audit_log_figures(t.l)->sealed, sealed);
+		assert_int_equal(pk_audit_log_figures(t.l)->seals, 0);
 	}
 	assert_int_equal(check_all().lines, 15);
 }
