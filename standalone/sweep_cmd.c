@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "standalone/overdue.h"
 #include "standalone/sweep_cmd.h"
 #include "standalone/sweep_worker.h"
 
@@ -47,6 +48,8 @@ struct sweep {
 
 	uint64_t total[PK_SWEEP_COUNTS];
 	uint64_t mailboxes, skipped_busy, braked, failed;
+	bool all;			/* every mailbox */
+	struct pk_overdue overdue;	/* of the rules that were met */
 
 	bool bar, bar_shown;
 	uint64_t expected;		/* mailboxes; 0: not known */
@@ -325,6 +328,17 @@ is_put_off(struct sweep *s, const char *user)
 	return true;
 }
 
+/* A mailbox that comes again is counted then. */
+static void
+count_overdue(struct sweep *s, struct pk_sweep_result *r)
+{
+	const char *rule = printable(r->rule, sizeof(r->rule));
+
+	if (rule[0] != '\0' && (r->away != 1 || s->last_round))
+		(void)!pk_overdue_add(&s->overdue, rule, r->overdue,
+		    r->oldest > 0 ? (uint64_t)r->oldest : 0);
+}
+
 static void
 take_result(struct sweep *s, const char *user, struct pk_sweep_result *r)
 {
@@ -334,6 +348,7 @@ take_result(struct sweep *s, const char *user, struct pk_sweep_result *r)
 		s->total[i] += r->count[i];
 	say_counts(s, user, r);
 	(void)printable(r->why, sizeof(r->why));
+	count_overdue(s, r);
 	switch ((enum pk_tool_box_end)r->end) {
 	case PK_TOOL_BOX_OK:
 	case PK_TOOL_BOX_ABSENT:
@@ -445,6 +460,21 @@ print_totals(const struct sweep *s)
 	putchar('\n');
 }
 
+/* Only of everybody's mailboxes: see overdue.h. */
+static void
+record_overdue(struct sweep *s)
+{
+	char text[PK_AUDIT_REASON_SIZE];
+	size_t i;
+
+	for (i = 0; s->all && i < s->overdue.count; i++) {
+		pk_overdue_format(&s->overdue.rule[i], text);
+		if (!record(s, PK_AUDIT_SWEEP, "", s->overdue.rule[i].name,
+		    text))
+			s->failed++;
+	}
+}
+
 static void
 record_totals(struct sweep *s)
 {
@@ -462,8 +492,9 @@ record_totals(struct sweep *s)
 		    " %s=%" PRIu64, keys[i], s->total[i]);
 	if (len < sizeof(text))
 		(void)snprintf(text + len, sizeof(text) - len, " busy=%"
-		    PRIu64 " braked=%" PRIu64 " failed=%" PRIu64 " %.64s",
-		    s->skipped_busy, s->braked, s->failed, who);
+		    PRIu64 " braked=%" PRIu64 " failed=%" PRIu64 "%s %.64s",
+		    s->skipped_busy, s->braked, s->failed, s->all ?
+		    " " PK_OVERDUE_ALL : "", who);
 	if (!record(s, PK_AUDIT_SWEEP, "", "", text))
 		s->failed++;
 }
@@ -472,8 +503,11 @@ static int
 finish(struct sweep *s)
 {
 	end_child(s);
-	if (!s->worker.dry_run && !s->stopped)
+	if (!s->worker.dry_run && !s->stopped) {
+		record_overdue(s);
 		record_totals(s);
+	}
+	pk_overdue_free(&s->overdue);
 	bar_hide(s);
 	print_totals(s);
 	pk_policy_ask_close(&s->ask);
@@ -496,6 +530,7 @@ sweep(struct sweep *s, struct pk_tool *t, char **names, size_t count)
 	/* Who reads our output may go: the work is done all the same. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	s->bar = isatty(STDERR_FILENO) != 0;
+	s->all = count == 0 && s->only == NULL;
 	s->expected = count > 0 ? count : pk_users_count(t->users);
 	for (i = 0; i < count && !s->stopped; i++)
 		sweep_name(s, names[i]);

@@ -112,6 +112,38 @@ count_outcomes(struct pk_sweep_result *r, const struct pk_verdicts *v)
 	}
 }
 
+/* Was it to go for its age, and is still there? */
+static bool
+is_overdue(const struct pk_verdicts *v, uint32_t i)
+{
+	enum pk_reason reason = (enum pk_reason)v->fate[i].reason;
+
+	if (reason != PK_REASON_AFTER_DOWNLOAD &&
+	    reason != PK_REASON_AFTER_DELIVERY && reason != PK_REASON_UNREAD)
+		return false;
+	return v->outcome[i] == PK_OUTCOME_FAILED ||
+	    (v->outcome[i] == PK_OUTCOME_KEPT && v->plan[i] == PK_DISPOSE);
+}
+
+/* What stays behind although it is due, whatever the reason was. */
+static void
+count_overdue(struct pk_sweep_result *r, const struct pk_verdicts *v)
+{
+	struct pk_facts facts;
+	int64_t due;
+	uint32_t i;
+
+	for (i = 0; i < v->count; i++) {
+		if (!is_overdue(v, i))
+			continue;
+		r->overdue++;
+		v->md->ops->facts(v->md, i + 1, v->now, &facts);
+		due = pk_due(&v->up, &facts, v->now);
+		if (due <= v->now && v->now - due > r->oldest)
+			r->oldest = v->now - due;
+	}
+}
+
 /* ---- one mailbox ------------------------------------------------------- */
 
 static enum pk_tool_box_end
@@ -124,6 +156,8 @@ update(struct look *l, struct pk_tool_box *b, enum pk_occasion occasion)
 	end = pk_tool_box_update(b, occasion, &v, look, l);
 	if (v.outcome != NULL)
 		count_outcomes(l->r, &v);
+	if (v.outcome != NULL && occasion == PK_OCCASION_SWEEP)
+		count_overdue(l->r, &v);
 	l->r->count[PK_SWEEP_WOULD] += v.would;
 	pk_verdicts_deinit(&v);
 	return end;

@@ -36,6 +36,8 @@ struct pk_sweep_result {
 	uint32_t away;		/* 1: policyd has gone; 2: it does not answer */
 	uint32_t count[PK_SWEEP_COUNTS];
 	uint32_t messages, by_policy, max_share;	/* for brake (b) */
+	uint32_t overdue;	/* messages that the rule wants gone, and are not */
+	int64_t oldest;		/* seconds that one of them has been due */
 	char rule[PK_POLICY_NAME_SIZE];
 	char why[PK_TOOL_BOX_WHY];
 };

@@ -155,7 +155,7 @@ class Sweep(Policyd):
         self.assertIn("3 mailboxes: 4 disposed of", out)
         self.assertEqual(sorted(x["uidl"] for x in self.records("disposed")
                                 if x["user"] == "ann"), sorted(old))
-        sweep, = self.records("sweep")
+        sweep, = self.totals()
         self.assertIn("mailboxes=3 disposed=4", sweep["reason"])
 
     def test_busy_for_a_while(self):
@@ -171,6 +171,39 @@ class Sweep(Policyd):
         self.assertIn(b"3 mailboxes: ", out)
 
     # ---- sweep
+
+    def totals(self):
+        return [r for r in self.records("sweep") if "rule" not in r]
+
+    def overdue(self):
+        """What the last sweep of all recorded of each rule, before its totals."""
+        records = self.records("sweep")
+        self.assertNotIn("rule", records[-1])
+        self.assertIn(" scope=all ", records.pop()["reason"])
+        found = {}
+        while records and "rule" in records[-1]:
+            record = records.pop()
+            found[record["rule"]] = dict(
+                (k, int(v)) for k, v in re.findall(r"(\w+)=(\d+)",
+                                                   record["reason"]))
+        return found
+
+    def test_sweep_tells_what_it_left(self):
+        self.mail("ann", 21, 40)
+        self.mail("ann", 1, 1)
+        self.mail("ben", 5, 40)
+        self.done(3, "sweep", "--all")
+        left = self.overdue()["old"]
+        self.assertEqual(left["overdue"], 21)
+        # Due after 30 days, and delivered 40 days ago, or a little more.
+        self.assertTrue(0 <= left["oldest"] - 10 * DAY < DAY, left)
+        before = len(self.records("sweep"))
+        self.done(0, "sweep", "--user", "ann", "--force")
+        # It is not a sweep of all.
+        self.assertEqual(len(self.records("sweep")), before + 1)
+        self.assertNotIn("scope", self.totals()[-1]["reason"])
+        self.done(0, "sweep", "--all")
+        self.assertEqual(self.overdue()["old"], {"overdue": 0, "oldest": 0})
 
     def test_sweep_disposes_and_records(self):
         old = self.mail("ann", 3, 40)
@@ -270,7 +303,7 @@ class Sweep(Policyd):
         os.close(write)
         self.assertEqual((r.returncode, r.stderr), (0, b""))
         self.assertEqual(self.uids("ann") + self.uids("ben"), [])
-        self.assertEqual(len(self.records("sweep")), 1)
+        self.assertEqual(len(self.totals()), 1)
 
     def test_sweep_removes_doubles(self):
         self.done(0, "hold", "add", "h", "--user", "ann")
