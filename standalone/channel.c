@@ -53,7 +53,29 @@ static const struct form {
 	[PK_MSG_PEER] = { sizeof(struct pk_msg_peer),
 	    sizeof(struct pk_msg_peer), true, true },
 	[PK_MSG_POLICY] = { 0, 0, true, true },
+	[PK_MSG_FIGURES] = { sizeof(struct pk_msg_figures),
+	    sizeof(struct pk_msg_figures), false, false },
 };
+
+const char *
+pk_session_end_name(enum pk_session_end end)
+{
+	static const char *const names[PK_SESSION_ENDS] = {
+		[PK_ENDED_QUIT] = "quit",
+		[PK_ENDED_UPDATE_FAILED] = "update-failed",
+		[PK_ENDED_DROPPED] = "dropped",
+		[PK_ENDED_IDLE] = "idle",
+		[PK_ENDED_TAKEOVER] = "takeover",
+		[PK_ENDED_READ_ERROR] = "read-error",
+		[PK_ENDED_IN_USE] = "in-use",
+		[PK_ENDED_UNAVAILABLE] = "unavailable",
+		[PK_ENDED_TOO_EARLY] = "login-delay",
+		[PK_ENDED_SHUTDOWN] = "shutdown",
+		[PK_ENDED_CRASHED] = "crashed",
+	};
+
+	return names[end];
+}
 
 int
 pk_channel_pair(int fds[2], bool nonblock)
@@ -88,6 +110,7 @@ length_of(enum pk_msg_type type, const union pk_msg *m)
 	case PK_MSG_RELOAD:
 	case PK_MSG_PEER:
 	case PK_MSG_POLICY:
+	case PK_MSG_FIGURES:
 		break;
 	}
 	return len;
@@ -198,6 +221,7 @@ is_sound(enum pk_msg_type type, union pk_msg *m, size_t len)
 	case PK_MSG_DRAIN:
 	case PK_MSG_TABLE:
 	case PK_MSG_POLICY:
+	case PK_MSG_FIGURES:
 		return true;
 	}
 	return false;

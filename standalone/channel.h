@@ -43,8 +43,9 @@ enum pk_msg_type {
 	PK_MSG_RELOAD,		/* parent -> policyd: read the policy again */
 	PK_MSG_PEER,		/* parent -> policyd: somebody who asks */
 	PK_MSG_POLICY,		/* parent -> auth, session: a channel to policyd */
+	PK_MSG_FIGURES,		/* parent -> policyd: for its metrics */
 };
-#define PK_MSG_TYPES 15
+#define PK_MSG_TYPES 16
 
 /* A bit per type, for the set that a peer may send. */
 #define PK_MSG_BIT(type) (1u << (type))
@@ -147,6 +148,17 @@ enum pk_session_end {
 };
 #define PK_SESSION_ENDS 11
 
+/* "quit", "update-failed", ...: as log and metrics spell it. */
+const char *pk_session_end_name(enum pk_session_end end);
+
+/* Of the parent's life; open and processes: now. */
+struct pk_msg_figures {
+	uint32_t open, processes;
+	uint64_t ended[PK_SESSION_ENDS];
+	uint64_t retr, top, dele;	/* messages */
+	uint64_t octets;		/* sent after login */
+};
+
 struct pk_msg_released {
 	uint64_t id;			/* of the CLAIM */
 };
@@ -183,6 +195,7 @@ union pk_msg {
 	struct pk_msg_released released;
 	struct pk_msg_peer peer;
 	struct pk_msg_reload reload;
+	struct pk_msg_figures figures;
 };
 
 /*

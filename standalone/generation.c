@@ -292,6 +292,7 @@ on_message(struct generation *g, struct peer *p, enum pk_msg_type type,
 	case PK_MSG_RELOAD:
 	case PK_MSG_PEER:
 	case PK_MSG_POLICY:
+	case PK_MSG_FIGURES:
 		break;
 	}
 }

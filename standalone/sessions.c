@@ -53,22 +53,8 @@ static struct {
 	struct process *processes;
 	struct session *buckets[BUCKETS];
 	uint64_t last_id;
-	unsigned count;			/* sessions in all */
+	struct pk_msg_figures figures;	/* open: sessions in all */
 } book;
-
-static const char *const end_names[PK_SESSION_ENDS] = {
-	[PK_ENDED_QUIT] = "quit",
-	[PK_ENDED_UPDATE_FAILED] = "update-failed",
-	[PK_ENDED_DROPPED] = "dropped",
-	[PK_ENDED_IDLE] = "idle",
-	[PK_ENDED_TAKEOVER] = "takeover",
-	[PK_ENDED_READ_ERROR] = "read-error",
-	[PK_ENDED_IN_USE] = "in-use",
-	[PK_ENDED_UNAVAILABLE] = "unavailable",
-	[PK_ENDED_TOO_EARLY] = "login-delay",
-	[PK_ENDED_SHUTDOWN] = "shutdown",
-	[PK_ENDED_CRASHED] = "crashed",
-};
 
 void
 pk_sessions_init(struct event_base *base,
@@ -79,6 +65,19 @@ pk_sessions_init(struct event_base *base,
 }
 
 /* ---- sessions --------------------------------------------------------------------- */
+
+static void
+count_ended(const struct pk_msg_closed *m)
+{
+	struct pk_msg_figures *f = &book.figures;
+
+	f->open--;
+	f->ended[m->end]++;
+	f->retr += m->retr;
+	f->top += m->top;
+	f->dele += m->dele;
+	f->octets += m->octets;
+}
 
 static struct session **
 find(uint64_t id)
@@ -100,10 +99,11 @@ session_end(struct session **sp, const struct pk_msg_closed *m)
 	pk_log(worse ? PK_LOG_WARNING : PK_LOG_INFO, "session: user=%s "
 	    "rhost=%s messages=%u retr=%u top=%u dele=%u octets=%" PRIu64
 	    " left=%u end=%s session=%s", s->user, s->rhost, m->messages,
-	    m->retr, m->top, m->dele, m->octets, m->left, end_names[m->end],
+	    m->retr, m->top, m->dele, m->octets, m->left,
+	    pk_session_end_name((enum pk_session_end)m->end),
 	    s->session_id);
 	*sp = s->next;
-	book.count--;
+	count_ended(m);
 	s->process->sessions--;
 	book.released(s->generation, s->claim);
 	free(s->user);
@@ -384,7 +384,7 @@ pk_sessions_begin(const struct pk_settings *settings,
 	}
 	event_del(p->idle);
 	p->sessions++;
-	book.count++;
+	book.figures.open++;
 	s->process = p;
 	s->generation = generation;
 	s->claim = claim->id;
@@ -399,7 +399,18 @@ pk_sessions_begin(const struct pk_settings *settings,
 unsigned
 pk_sessions_count(void)
 {
-	return book.count;
+	return book.figures.open;
+}
+
+const struct pk_msg_figures *
+pk_sessions_figures(void)
+{
+	const struct process *p;
+
+	book.figures.processes = 0;
+	for (p = book.processes; p != NULL; p = p->next)
+		book.figures.processes++;
+	return &book.figures;
 }
 
 void

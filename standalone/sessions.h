@@ -37,6 +37,9 @@ void pk_sessions_policy(void);
 /* Sessions in all, of every generation. */
 unsigned pk_sessions_count(void);
 
+/* What is counted of them, up to now; valid until the next call of anything. */
+const struct pk_msg_figures *pk_sessions_figures(void);
+
 /* The configuration has changed: processes end when their sessions have. */
 void pk_sessions_retire(void);
 

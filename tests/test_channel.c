@@ -369,6 +369,7 @@ test_channel_knows_the_descriptors_of_policyd(void **state)
 	static const struct { enum pk_msg_type type; bool has; } cases[] = {
 		{ PK_MSG_TABLE, true }, { PK_MSG_PEER, true },
 		{ PK_MSG_POLICY, true }, { PK_MSG_RELOAD, false },
+		{ PK_MSG_FIGURES, false },
 	};
 	struct pair *p = *state;
 	int before = descriptors(), pass;
