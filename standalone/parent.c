@@ -28,13 +28,14 @@
 
 #define STOP_SECONDS	5	/* until the rest is killed */
 #define RETRY_SECONDS	1	/* before a generation that failed is replaced */
+#define FIGURES_SECONDS	5	/* between two reports to policyd */
 
 static struct {
 	struct event_base *base;
 	struct pk_settings *settings;
 	struct pk_listeners *listeners;
 	const char *file;
-	struct event *retry, *policy_retry;
+	struct event *retry, *policy_retry, *figures;
 	int ready;			/* tell who waits for us, or -1 */
 	bool started;			/* some generation was ready once */
 	bool stopping;
@@ -124,6 +125,19 @@ on_policy_ready(void)
 	}
 	pk_generations_policy();
 	pk_sessions_policy();
+}
+
+/* Without anybody who exports them there is nothing to say. */
+static void
+on_figures(evutil_socket_t fd, short what, void *arg)
+{
+	const struct pk_settings *s = parent.settings;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (s->metrics != NULL || s->metrics_socket != NULL)
+		pk_policy_role_figures(pk_sessions_figures());
 }
 
 /* What is offered before login has changed with the policy. */
@@ -233,6 +247,10 @@ tell_policyd_stays(const struct pk_settings *settings)
 		{ "audit-log", old->audit_log, settings->audit_log },
 		{ "audit-anchor", text_of(old->audit_anchor),
 		    text_of(settings->audit_anchor) },
+		{ "metrics", text_of(old->metrics),
+		    text_of(settings->metrics) },
+		{ "metrics-socket", text_of(old->metrics_socket),
+		    text_of(settings->metrics_socket) },
 	};
 	size_t i;
 
@@ -333,6 +351,20 @@ on_stop(evutil_socket_t sig, short what, void *arg)
 /* ---- main ----------------------------------------------------------------------------- */
 
 static bool
+make_timers(void)
+{
+	struct timeval figures = { FIGURES_SECONDS, 0 };
+
+	parent.retry = event_new(parent.base, -1, 0, on_retry, NULL);
+	parent.policy_retry = event_new(parent.base, -1, 0, on_policy_retry,
+	    NULL);
+	parent.figures = event_new(parent.base, -1, EV_PERSIST, on_figures,
+	    NULL);
+	return parent.retry != NULL && parent.policy_retry != NULL &&
+	    parent.figures != NULL && event_add(parent.figures, &figures) == 0;
+}
+
+static bool
 on_signal(int sig, event_callback_fn callback)
 {
 	struct event *ev = evsignal_new(parent.base, sig, callback, NULL);
@@ -401,11 +433,7 @@ pk_parent_main(struct pk_settings *settings, const char *file, int ready)
 	    !write_pid(settings->pid_file, &pid_file))
 		return 1;
 	pk_sessions_init(parent.base, pk_generations_released);
-	parent.retry = event_new(parent.base, -1, 0, on_retry, NULL);
-	parent.policy_retry = event_new(parent.base, -1, 0, on_policy_retry,
-	    NULL);
-	if (parent.retry == NULL || parent.policy_retry == NULL ||
-	    !on_signal(SIGTERM, on_stop) ||
+	if (!make_timers() || !on_signal(SIGTERM, on_stop) ||
 	    !on_signal(SIGINT, on_stop) || !on_signal(SIGHUP, on_reload) ||
 	    !on_signal(SIGCHLD, on_child) || !start_policyd())
 		return 1;

@@ -142,6 +142,8 @@ child(int channel)
 		.audit_seal = s->audit_seal,
 		.audit_anchor = s->audit_anchor != NULL ? s->audit_anchor :
 		    "",
+		.metrics = s->metrics,
+		.metrics_socket = s->metrics_socket,
 		.names = s->names,
 	};
 
@@ -220,6 +222,14 @@ pk_policy_role_reload(const struct pk_settings *s)
 	    PK_MSG_RELOAD, &m, -1) != 0)
 		pk_log(PK_LOG_ERR, "policyd: it does not hear that it should "
 		    "reload");
+}
+
+void
+pk_policy_role_figures(const struct pk_msg_figures *figures)
+{
+	if (role.ready)
+		(void)!pk_channel_send(role.channel, PK_MSG_FIGURES, figures,
+		    -1);
 }
 
 bool

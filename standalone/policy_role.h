@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 
+#include "standalone/channel.h"
 #include "standalone/login_table.h"
 #include "standalone/settings.h"
 
@@ -44,6 +45,9 @@ int pk_policy_role_peer(uid_t uid, pid_t pid, const char *only, bool trusted)
 
 /* These settings from now on (not copied); it reads the policy again. */
 void pk_policy_role_reload(const struct pk_settings *settings);
+
+/* What it exports of the parent's; lost if it does not keep up. */
+void pk_policy_role_figures(const struct pk_msg_figures *figures);
 
 /* A child was reaped.  true: it was policyd. */
 bool pk_policy_role_reaped(pid_t pid, int status);

@@ -39,7 +39,8 @@
 #define END_SECONDS	3
 
 struct pk_policyd pk_policyd = { .parent = -1, .policy_dir = -1,
-    .state_dir = -1, .audit_fd = -1, .socket_fd = -1 };
+    .state_dir = -1, .audit_fd = -1, .socket_fd = -1, .metrics_dir = -1,
+    .metrics_fd = -1 };
 
 /* ---- the clock ------------------------------------------------------------------- */
 
@@ -102,6 +103,7 @@ pk_policyd_add(const struct pk_audit_source *source,
 		return false;
 	if (!intent)
 		(void)!pk_unfinished_note(pk_policyd.unfinished, c->user, i);
+	pk_policyd_count(c, i);
 	return true;
 }
 
@@ -197,6 +199,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		pk_policyd_send_table();
 	if (pk_policyd_clock(CLOCK_BOOTTIME) - pk_policyd.marked >= MARK_SECONDS)
 		save_mark();
+	pk_policyd_metrics_tick();
 }
 
 void
@@ -262,9 +265,25 @@ adopt(const struct pk_msg_reload *m)
 }
 
 static void
-on_parent(evutil_socket_t fd, short what, void *arg)
+on_message(enum pk_msg_type type, const union pk_msg *m, int pass)
 {
 	char text[PK_WIRE_TEXT + 1];
+
+	if (type == PK_MSG_PEER) {
+		pk_peers_add(pass, m->peer.uid, m->peer.pid, m->peer.only,
+		    m->peer.trusted != 0);
+	} else if (type == PK_MSG_FIGURES) {
+		pk_policyd.figures = m->figures;
+		pk_policyd.has_figures = true;
+	} else {
+		adopt(&m->reload);
+		(void)pk_policyd_reload("reload of popkeepd", false, text);
+	}
+}
+
+static void
+on_parent(evutil_socket_t fd, short what, void *arg)
+{
 	enum pk_msg_type type;
 	union pk_msg m;
 	unsigned i;
@@ -273,16 +292,10 @@ on_parent(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (i = 0; i < 64; i++) {
 		switch (pk_channel_recv(fd, PK_MSG_BIT(PK_MSG_PEER) |
-		    PK_MSG_BIT(PK_MSG_RELOAD), &type, &m, &pass)) {
+		    PK_MSG_BIT(PK_MSG_RELOAD) | PK_MSG_BIT(PK_MSG_FIGURES),
+		    &type, &m, &pass)) {
 		case PK_RECEIVED:
-			if (type == PK_MSG_PEER) {
-				pk_peers_add(pass, m.peer.uid, m.peer.pid,
-				    m.peer.only, m.peer.trusted != 0);
-				break;
-			}
-			adopt(&m.reload);
-			(void)pk_policyd_reload("reload of popkeepd", false,
-			    text);
+			on_message(type, &m, pass);
 			break;
 		case PK_RECEIVED_NOTHING:
 			return;
@@ -368,13 +381,17 @@ finish(void)
 	pk_policyd_seal();
 	pk_policyd_anchor_finish();
 	save_mark();
+	pk_policyd_metrics_write();
 	pk_audit_log_close(&pk_policyd.log);
 	if (pk_policyd.socket_fd != -1 && geteuid() != 0)
 		(void)unlink(pk_policyd.settings->socket);
+	if (pk_policyd.metrics_fd != -1 && geteuid() != 0)
+		(void)unlink(pk_policyd.settings->metrics_socket);
 	pk_groups_free(&pk_policyd.groups);
 	pk_policy_free(&pk_policyd.policy);
 	pk_policy_free(&pk_policyd.accepted);
 	pk_unfinished_free(&pk_policyd.unfinished);
+	pk_swept_free(&pk_policyd.swept);
 }
 
 /*
@@ -399,10 +416,11 @@ pk_policyd_main(const struct pk_policyd_settings *settings, int parent)
 	pk_policyd.clock = clock_difference();
 	umask(027);
 	pk_sandbox_raise_files();
-	pk_policyd.serial = first_serial();
+	pk_policyd.serial = pk_policyd.first_serial = first_serial();
 	pk_policyd.base = event_base_new();
 	if (pk_policyd.base == NULL || !pk_policyd_open_files() || !open_log() ||
 	    !pk_policyd_load_first() || pk_peers_listen(pk_policyd.socket_fd) != 0 ||
+	    pk_policyd_metrics_listen(pk_policyd.metrics_fd) != 0 ||
 	    !make_events() || pk_groups_start() != 0)
 		return 1;
 	(void)pk_policyd_commit(true);

@@ -35,6 +35,8 @@ struct pk_policyd_settings {
 	unsigned group_refresh;		/* seconds */
 	unsigned audit_seal;		/* seconds between two seals */
 	const char *audit_anchor;	/* a command for each; "": none */
+	const char *metrics;		/* a file for them; NULL: none */
+	const char *metrics_socket;	/* the same */
 	struct pk_username_rules names;	/* for the members of groups */
 };
 

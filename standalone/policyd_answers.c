@@ -264,6 +264,16 @@ add_items(const struct pk_peer *p, struct pk_wire *in,
 	return result;
 }
 
+/* Without an audit they are counted all the same. */
+static void
+count_items(struct pk_wire *in, const struct pk_audit_context *c)
+{
+	struct pk_audit_item item;
+
+	while (pk_wire_get_item(in, &item))
+		pk_policyd_count(c, &item);
+}
+
 static bool
 on_records(struct pk_peer *p, struct pk_wire *in,
     const struct pk_wire_head *head)
@@ -280,6 +290,8 @@ on_records(struct pk_peer *p, struct pk_wire *in,
 		return false;
 	if (result == PK_WIRE_OK && pk_policyd.policy->audit != PK_AUDIT_OFF)
 		result = add_items(p, in, &c);
+	else if (result == PK_WIRE_OK)
+		count_items(in, &c);
 	if ((head->flags & PK_WIRE_QUIET) == 0) {
 		if (result == PK_WIRE_OK &&
 		    (head->flags & PK_WIRE_DURABLE) != 0 &&

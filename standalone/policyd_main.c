@@ -29,7 +29,9 @@ usage(FILE *to)
 	    "usage: popkeep-policyd [-tV] [-p policy] [-a audit-log] "
 	    "[-s socket]\n"
 	    "           [-S state-dir] [-u user] [-g group] [-m mail-user]\n"
-	    "           [-l log] [-r seconds] [-i seconds] [-c command]\n"
+	    "           [-l log] [-r seconds] [-i seconds] [-c command] "
+	    "[-M file]\n"
+	    "           [-X socket]\n"
 	    "  -p policy      the policy's main file [%s]\n"
 	    "  -a audit-log   [%s]\n"
 	    "  -s socket      to be asked on [%s]\n"
@@ -42,6 +44,8 @@ usage(FILE *to)
 	    "  -r seconds     between two looks at the groups [%d]\n"
 	    "  -c command     that is told of each seal\n"
 	    "  -i seconds     between two seals of the audit log [%d]\n"
+	    "  -M file        for metrics, as node_exporter reads them [none]\n"
+	    "  -X socket      to be asked for metrics on, by HTTP [none]\n"
 	    "  -t             check the policy and exit\n"
 	    "  -V             print the version and exit\n",
 	    PK_POLICY_FILE, PK_AUDIT_FILE, PK_POLICY_SOCKET,
@@ -107,6 +111,19 @@ command(struct pk_policyd_settings *set, const char *path)
 	return true;
 }
 
+/* Where something is made anew again and again, or listened on. */
+static bool
+absolute(char option, const char *text, const char **path_r)
+{
+	if (text[0] != '/' || text[strlen(text) - 1] == '/') {
+		fprintf(stderr, "popkeep-policyd: -%c %s: expected an absolute "
+		    "path\n", option, text);
+		return false;
+	}
+	*path_r = text;
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -121,8 +138,8 @@ main(int argc, char **argv)
 	int opt;
 
 	pk_sandbox_hold_stdio();
-	while (ok && (opt = getopt(argc, argv, "p:a:s:S:u:g:m:l:r:i:c:tVh")) !=
-	    -1) {
+	while (ok && (opt = getopt(argc, argv,
+	    "p:a:s:S:u:g:m:l:r:i:c:M:X:tVh")) != -1) {
 		switch (opt) {
 		case 'p':
 			set.policy = optarg;
@@ -156,6 +173,12 @@ main(int argc, char **argv)
 			break;
 		case 'i':
 			ok = seconds('i', optarg, &set.audit_seal);
+			break;
+		case 'M':
+			ok = absolute('M', optarg, &set.metrics);
+			break;
+		case 'X':
+			ok = absolute('X', optarg, &set.metrics_socket);
 			break;
 		case 't':
 			test = true;

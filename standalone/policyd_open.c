@@ -69,7 +69,7 @@ open_parent(const char *file, mode_t mode, uid_t uid, gid_t gid)
 }
 
 static int
-listen_at(const char *path, gid_t gid)
+listen_at(const char *path, int type, gid_t gid)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
@@ -79,8 +79,7 @@ listen_at(const char *path, gid_t gid)
 		return -1;
 	}
 	memcpy(sun.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
 	/* The log is locked: whoever left it is dead. */
@@ -156,13 +155,43 @@ open_audit(const char *path, uid_t uid, gid_t gid)
 	return false;
 }
 
+/* The parents of a socket, which anybody may search, and it. */
+static int
+open_socket(const char *path, int type, gid_t gid)
+{
+	int fd = open_parent(path, 0755, (uid_t)-1, (gid_t)-1);
+
+	if (fd != -1)
+		close(fd);
+	return listen_at(path, type, gid);
+}
+
+/* The directory alone: the file is made anew each time. */
+static bool
+open_metrics(uid_t uid, gid_t gid, gid_t socket_gid)
+{
+	const struct pk_policyd_settings *s = pk_policyd.settings;
+
+	if (s->metrics != NULL) {
+		pk_policyd.metrics_dir = open_parent(s->metrics, 0755, uid,
+		    gid);
+		if (pk_policyd.metrics_dir == -1)
+			return pk_policyd_fail("metrics", s->metrics);
+	}
+	if (s->metrics_socket == NULL)
+		return true;
+	pk_policyd.metrics_fd = open_socket(s->metrics_socket, SOCK_STREAM,
+	    socket_gid);
+	return pk_policyd.metrics_fd != -1 ||
+	    pk_policyd_fail("metrics-socket", s->metrics_socket);
+}
+
 bool
 pk_policyd_open_files(void)
 {
 	const struct pk_policyd_settings *s = pk_policyd.settings;
 	uid_t uid;
 	gid_t gid, socket_gid;
-	int fd;
 
 	if (!find_ids(&uid, &gid, &socket_gid))
 		return false;
@@ -175,13 +204,13 @@ pk_policyd_open_files(void)
 	if (!open_audit(s->audit_log, uid, gid))
 		return pk_policyd_fail("audit-log", s->audit_log);
 	if (s->socket[0] != '\0') {
-		fd = open_parent(s->socket, 0755, (uid_t)-1, (gid_t)-1);
-		if (fd != -1)
-			close(fd);
-		pk_policyd.socket_fd = listen_at(s->socket, socket_gid);
+		pk_policyd.socket_fd = open_socket(s->socket, SOCK_SEQPACKET,
+		    socket_gid);
 		if (pk_policyd.socket_fd == -1)
 			return pk_policyd_fail("policy-socket", s->socket);
 	}
+	if (!open_metrics(uid, gid, socket_gid))
+		return false;
 	if (uid != (uid_t)-1 && pk_sandbox_become(uid, gid) != 0)
 		return pk_policyd_fail("policy-user", s->user);
 	pk_sandbox_basics();

@@ -235,6 +235,7 @@ pk_policyd_take_groups(struct pk_groups *groups)
 {
 	if (groups == NULL)
 		return;
+	pk_policyd.groups_time = pk_policyd_clock(CLOCK_BOOTTIME);
 	if (pk_policyd.groups != NULL &&
 	    pk_groups_equal(groups, pk_policyd.groups)) {
 		pk_groups_free(&groups);

@@ -3,7 +3,9 @@
  * policyd_open.c opens everything, policyd_policy.c has the policy,
  * policyd_peers.c has the connections of those who ask, policyd_answers.c the
  * answers, policyd_groups.c resolves groups in the background, policyd_seal.c
- * seals the log, policyd_anchor.c tells of its seals.  Nobody else includes this.
+ * seals the log, policyd_anchor.c tells of its seals, policyd_metrics.c tells
+ * what policyd knows of all this, and
+ * policyd_metrics_socket.c is where it is asked.  Nobody else includes this.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -17,7 +19,11 @@
 #include "engine/policy.h"
 #include "engine/wire.h"
 #include "standalone/audit_log.h"
+#include "standalone/audit_seal.h"
 #include "standalone/channel.h"
+#include "standalone/exposition.h"
+#include "standalone/metrics.h"
+#include "standalone/overdue.h"
 #include "standalone/policyd.h"
 #include "standalone/unfinished.h"
 
@@ -38,6 +44,7 @@ struct pk_policyd {
 
 	int parent;			/* -1: a program of its own */
 	int policy_dir, state_dir, audit_fd, socket_fd;
+	int metrics_dir, metrics_fd;	/* the file's; the socket */
 	int64_t clock;			/* wall clock - boot clock, at the start */
 	struct pk_policy *accepted;	/* brake (c): NULL: nothing yet */
 	unsigned braked;		/* rules, by brake (c) */
@@ -45,6 +52,12 @@ struct pk_policyd {
 	bool ready;			/* the parent was told */
 	bool table_due;			/* the parent has not got it yet */
 	int64_t marked;			/* when the mark was saved, boot clock */
+	struct pk_metrics metrics;
+	struct pk_swept swept;
+	uint64_t first_serial;
+	int64_t groups_time;		/* when they were resolved, boot clock */
+	bool has_figures;		/* the parent's */
+	struct pk_msg_figures figures;
 };
 
 extern struct pk_policyd pk_policyd;
@@ -138,6 +151,9 @@ bool pk_policyd_has_many_unsealed(void);
 /* Where sealing fails it is tried again at the next tick. */
 void pk_policyd_seal_soon(void);
 
+/* How it went the last time. */
+enum pk_audit_sealed pk_policyd_seal_state(void);
+
 /* ---- policyd_anchor.c ------------------------------------------------------------------- */
 
 /* There is a new seal, the last record of the log: tell of it. */
@@ -147,6 +163,27 @@ void pk_policyd_anchor(const struct pk_audit_mark *end,
 /* Look after the command, every second; _finish(): for the last time. */
 void pk_policyd_anchor_tick(void);
 void pk_policyd_anchor_finish(void);
+
+/* ---- policyd_metrics.c ----------------------------------------------------------------- */
+
+/* A record was taken, or would be if there were an audit. */
+void pk_policyd_count(const struct pk_audit_context *c,
+    const struct pk_audit_item *i);
+
+/* All metrics. */
+void pk_policyd_expose(struct pk_exposition *x);
+
+/* The same to the file, if it is time to, or now. */
+void pk_policyd_metrics_tick(void);
+void pk_policyd_metrics_write(void);
+
+/* ---- policyd_metrics_socket.c ------------------------------------------------------------ */
+
+/* Answer on a socket that is there already; 0 or -1. */
+int pk_policyd_metrics_listen(int fd) PK_WARN_UNUSED;
+
+/* Take connections again, if it was not possible. */
+void pk_policyd_metrics_again(void);
 
 /* ---- policyd_groups.c ---------------------------------------------------------------- */
 

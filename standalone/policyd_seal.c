@@ -128,6 +128,12 @@ pk_policyd_seal_if_due(void)
 		pk_policyd_seal();
 }
 
+enum pk_audit_sealed
+pk_policyd_seal_state(void)
+{
+	return sealing.state;
+}
+
 void
 pk_policyd_seal_soon(void)
 {

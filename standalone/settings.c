@@ -167,6 +167,8 @@ static cfg_opt_t opts[] = {
 	CFG_STR("audit-anchor", NULL, CFGF_NONE),
 	CFG_INT("group-refresh", 300, CFGF_NONE),
 	CFG_INT("audit-seal", PK_AUDIT_SEAL_SECONDS, CFGF_NONE),
+	CFG_STR("metrics", NULL, CFGF_NODEFAULT),
+	CFG_STR("metrics-socket", NULL, CFGF_NODEFAULT),
 	CFG_END()
 };
 
@@ -240,6 +242,8 @@ take_values(cfg_t *cfg, struct pk_settings *s)
 		{ "policy-state", &s->policy_state },
 		{ "audit-log", &s->audit_log },
 		{ "audit-anchor", &s->audit_anchor },
+		{ "metrics", &s->metrics },
+		{ "metrics-socket", &s->metrics_socket },
 	};
 	const struct { const char *key; unsigned *to; } numbers[] = {
 		{ "pam-helpers", &s->pam_helpers },
@@ -698,6 +702,8 @@ pk_settings_free(struct pk_settings **sp)
 	free(s->policy_state);
 	free(s->audit_log);
 	free(s->audit_anchor);
+	free(s->metrics);
+	free(s->metrics_socket);
 	free(s);
 	*sp = NULL;
 }

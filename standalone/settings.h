@@ -77,6 +77,7 @@ struct pk_settings {
 	unsigned group_refresh;			/* seconds */
 	unsigned audit_seal;			/* seconds */
 	char *audit_anchor;			/* a command; NULL: none */
+	char *metrics, *metrics_socket;		/* NULL: none */
 };
 
 /*

@@ -136,6 +136,18 @@ check_path(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_file(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *path = cfg_opt_getnstr(opt, 0);
+	size_t len = strlen(path);
+
+	if (path[0] != '/' || path[len - 1] == '/')
+		cfg_error(cfg, "%s = %s: expected the absolute path of a file",
+		    opt->name, path);
+	return 0;
+}
+
+static int
 check_readable(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *path = cfg_opt_getnstr(opt, 0);
@@ -336,6 +348,14 @@ check_socket(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+/* Not "": without the key there is none. */
+static int
+check_metrics_socket(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return cfg_opt_getnstr(opt, 0)[0] == '\0' ? check_path(cfg, opt) :
+	    check_socket(cfg, opt);
+}
+
 static int
 check_gid(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -429,6 +449,8 @@ static const struct {
 	{ "policy-state", check_path },
 	{ "audit-log", check_path },
 	{ "audit-anchor", check_command },
+	{ "metrics", check_file },
+	{ "metrics-socket", check_metrics_socket },
 	{ "detail-separator", check_separator },
 	{ "apop-through", check_word },
 	{ "secrets", check_path },

@@ -1701,6 +1701,252 @@ test_policyd_seals_once_the_disk_works_again(void **state)
 	close(anna);
 }
 
+/* ---- tests: metrics ----------------------------------------------------- */
+
+static char metrics_path[256], metrics_socket[256];
+
+static void
+start_with_metrics(void)
+{
+	(void)snprintf(metrics_path, sizeof(metrics_path), "%s/m/p.prom", dir);
+	(void)snprintf(metrics_socket, sizeof(metrics_socket), "%s/m.sock",
+	    dir);
+	settings.metrics = metrics_path;
+	settings.metrics_socket = metrics_socket;
+	start(BASE);
+	anna = peer(1000, "anna", false);
+	root = peer(0, "", true);
+}
+
+/* All that the socket says to a request; "": it says nothing. */
+static const char *
+scrape(const char *request)
+{
+	static char said[65536];
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t len = 0;
+	ssize_t n;
+
+	TEXT(sun.sun_path, metrics_socket);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)),
+	    0);
+	(void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
+	while ((n = recv(fd, said + len, sizeof(said) - 1 - len, 0)) > 0)
+		len += (size_t)n;
+	said[len] = '\0';
+	close(fd);
+	return said;
+}
+
+#define GET "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static bool
+exports(const char *line)
+{
+	return strstr(scrape(GET), line) != NULL;
+}
+
+static void
+test_policyd_exports_what_it_knows(void **state)
+{
+	struct pk_msg_figures m;
+
+	(void)state;
+	start_with_metrics();
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "1"),
+	    PK_WIRE_OK);
+	/* What is refused is not counted. */
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_LOGIN, "1"),
+	    PK_WIRE_DENIED);
+	assert_true(exports("popkeep_records_total{event=\"disposed\"} 1\n"));
+	assert_true(exports("popkeep_records_total{event=\"login\"} 0\n"));
+	assert_true(exports("popkeep_peers 2\n"));
+	assert_true(exports("popkeep_rules 1\n"));
+	assert_true(exports("popkeep_holds 1\n"));
+	assert_true(exports("popkeep_groups_age_seconds "));
+	assert_true(exports("popkeep_audit_written_records_total 5\n"));
+	assert_true(exports("popkeep_audit_sync_seconds_count "));
+	assert_false(exports("popkeep_audit_sync_seconds_count 0\n"));
+	/* Of sessions it hears from its parent alone. */
+	assert_false(exports("\npopkeep_sessions_open "));
+	memset(&m, 0, sizeof(m));
+	m.open = 3;
+	m.octets = 1234;
+	m.ended[PK_ENDED_IDLE] = 7;
+	assert_int_equal(pk_channel_send(parent, PK_MSG_FIGURES, &m, -1), 0);
+	WAIT_UNTIL(exports("popkeep_sessions_open 3\n"));
+	assert_true(exports("popkeep_sessions_total{end=\"idle\"} 7\n"));
+	assert_true(exports("popkeep_sent_bytes_total 1234\n"));
+	close(anna);
+	close(root);
+}
+
+static void
+test_policyd_counts_without_an_audit_log(void **state)
+{
+	(void)state;
+	(void)snprintf(metrics_socket, sizeof(metrics_socket), "%s/m.sock",
+	    dir);
+	settings.metrics_socket = metrics_socket;
+	start("audit = off\n");
+	root = peer(0, "", true);
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_OK);
+	assert_int_equal(audited("anna", ""), 0);
+	assert_true(exports("popkeep_records_total{event=\"login\"} 1\n"));
+	close(root);
+}
+
+/* As a sweep does at its end. */
+static void
+record_rule(int fd, const char *rule, const char *reason)
+{
+	struct pk_audit_context c;
+
+	memset(&c, 0, sizeof(c));
+	TEXT(c.rule, rule);
+	pk_wire_begin(&w, out, PK_WIRE_RECORDS, 0, 18);
+	pk_wire_put_context(&w, &c, 0);
+	assert_true(put_item(PK_AUDIT_SWEEP, "", reason));
+	transmit(fd);
+	assert_int_equal(recorded(fd, 18), PK_WIRE_OK);
+}
+
+static void
+test_policyd_exports_what_a_sweep_left(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	start_with_metrics();
+	assert_int_equal(record_why(root, "", 0, PK_AUDIT_SWEEP, "",
+	    "mailboxes=9 busy=1 braked=2 failed=3 scope=all root"),
+	    PK_WIRE_OK);
+	assert_true(exports("popkeep_sweep_mailboxes{state=\"braked\"} 2\n"));
+	assert_true(exports("popkeep_sweep_timestamp_seconds 1"));
+	assert_false(exports("popkeep_overdue_messages{"));
+	record_rule(root, "r", "overdue=5 oldest=90");
+	record_rule(root, "gone", "overdue=5 oldest=90");
+	assert_int_equal(record_why(root, "", 0, PK_AUDIT_SWEEP, "",
+	    "mailboxes=9 busy=1 braked=2 failed=3 scope=all root"),
+	    PK_WIRE_OK);
+	assert_true(exports("popkeep_overdue_messages{rule=\"r\"} 5\n"));
+	assert_true(exports("popkeep_overdue_oldest_seconds{rule=\"r\"} 90\n"));
+	/* Only of rules that there are. */
+	assert_false(exports("rule=\"gone\""));
+	put(policy_path, "");
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_false(exports("popkeep_overdue_messages{"));
+	close(anna);
+	close(root);
+}
+
+static void
+test_policyd_knows_when_its_log_fails(void **state)
+{
+	(void)state;
+	start_with_metrics();
+	assert_true(exports("popkeep_audit_failing 0\n"));
+	shared->sync_fails = true;
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_FAILED);
+	assert_true(exports("popkeep_audit_failing 1\n"));
+	assert_false(exports("popkeep_audit_waiting_records 0\n"));
+	shared->sync_fails = false;
+	WAIT_UNTIL(exports("popkeep_audit_failing 0\n"));
+	assert_true(exports("popkeep_audit_waiting_records 0\n"));
+	assert_true(exports("popkeep_audit_lost_records_total 0\n"));
+	close(anna);
+	close(root);
+}
+
+static void
+test_policyd_tells_the_age_of_its_seals(void **state)
+{
+	(void)state;
+	settings.audit_seal = 1000;
+	start_with_metrics();
+	WAIT_UNTIL(exports("popkeep_audit_seal_key 0\n"));
+	assert_false(exports("\npopkeep_audit_seal_age_seconds "));
+	set_up_key();
+	WAIT_UNTIL(exports("popkeep_audit_seal_key 1\n"));
+	assert_true(exports("popkeep_audit_seal_failing 0\n"));
+	assert_true(exports("popkeep_audit_seal_interval_seconds 1000\n"));
+	assert_true(exports("popkeep_audit_unsealed_records 0\n"));
+	assert_true(exports("\npopkeep_audit_seal_age_seconds "));
+	assert_true(exports("popkeep_records_total{event=\"seal\"} 1\n"));
+	close(anna);
+	close(root);
+}
+
+static void
+test_policyd_answers_http_and_nothing_else(void **state)
+{
+	static char longest[20000];
+	int fds[8], i;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	(void)state;
+	start_with_metrics();
+	assert_int_equal(strncmp(scrape(GET), "HTTP/1.0 200 OK\r\n"
+	    "Content-Type: application/openmetrics-text; version=1.0.0; "
+	    "charset=utf-8\r\nContent-Length: ", 99), 0);
+	assert_non_null(strstr(scrape("GET / HTTP/1.0\n\n"), "\n# EOF\n"));
+	assert_int_equal(strncmp(scrape("POST / HTTP/1.0\r\n\r\n"),
+	    "HTTP/1.0 501 ", 13), 0);
+	memset(longest, 'x', sizeof(longest) - 1);
+	assert_string_equal(scrape(longest), "");
+	/* Those who say nothing keep others out of it, and of nothing else. */
+	TEXT(sun.sun_path, metrics_socket);
+	for (i = 0; i < 8; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&sun,
+		    sizeof(sun)), 0);
+	}
+	assert_string_equal(scrape(GET), "");
+	assert_int_equal(user_is(anna, "anna", "").result, PK_WIRE_OK);
+	for (i = 0; i < 8; i++)
+		close(fds[i]);
+	WAIT_UNTIL(exports("# EOF\n"));
+	close(anna);
+	close(root);
+}
+
+/* A file that cannot be written is told of once, and nothing else suffers. */
+static void
+test_policyd_goes_on_without_its_metrics(void **state)
+{
+	char place[280];
+	struct stat st;
+
+	(void)state;
+	(void)snprintf(place, sizeof(place), "%s/m", dir);
+	assert_int_equal(mkdir(place, 0755), 0);
+	if (geteuid() != 0)
+		assert_int_equal(chmod(place, 0500), 0);
+	start_with_metrics();
+	WAIT_UNTIL(logged("metrics: ") == 1);
+	assert_int_equal(logged("warning metrics: "), 1);
+	assert_int_equal(logged("m/p.prom: Permission denied"), 1);
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	assert_int_equal(geteuid() == 0 ? chown(place, NOBODY, NOBODY) :
+	    chmod(place, 0700), 0);
+	close(anna);
+	close(root);
+	stop();
+	assert_int_equal(logged("metrics: "), 2);
+	assert_int_equal(logged("is written again"), 1);
+	assert_int_equal(stat(metrics_path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(lines_with(metrics_path,
+	    "popkeep_records_total{event=\"stop\"} 1", ""), 1);
+	assert_int_equal(lines_with(metrics_path, "# EOF", ""), 1);
+	(void)snprintf(place, sizeof(place), "%s.new", metrics_path);
+	assert_int_equal(access(place, F_OK), -1);
+}
+
 /* ---- tests: beginning and end ------------------------------------------- */
 
 static void
@@ -1914,6 +2160,13 @@ main(void)
 		TEST(test_policyd_goes_on_with_a_damaged_key),
 		TEST(test_policyd_seals_soon_after_a_reload),
 		TEST(test_policyd_seals_once_the_disk_works_again),
+		TEST(test_policyd_exports_what_it_knows),
+		TEST(test_policyd_counts_without_an_audit_log),
+		TEST(test_policyd_exports_what_a_sweep_left),
+		TEST(test_policyd_knows_when_its_log_fails),
+		TEST(test_policyd_tells_the_age_of_its_seals),
+		TEST(test_policyd_answers_http_and_nothing_else),
+		TEST(test_policyd_goes_on_without_its_metrics),
 		TEST(test_policyd_does_without_an_audit_log),
 		TEST(test_policyd_does_not_start_wrongly),
 		TEST_RUNNING(test_policyd_leaves_another_one_alone),

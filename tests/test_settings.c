@@ -92,6 +92,8 @@ test_settings_reads_every_default(void **state)
 	assert_int_equal(s->group_refresh, 300);
 	assert_int_equal(s->audit_seal, 3600);
 	assert_null(s->audit_anchor);
+	assert_null(s->metrics);
+	assert_null(s->metrics_socket);
 	pk_settings_free(&s);
 	assert_null(s);
 }
@@ -124,6 +126,7 @@ test_settings_takes_what_policyd_is_told(void **state)
 	    "policy-user = \"nobody\"\npolicy-group = \"\"\n"
 	    "audit-log = \"/p/audit\"\ngroup-refresh = 86400\naudit-seal = 7\n"
 	    "audit-anchor = \"/bin/sh\"\n"
+	    "metrics = \"/p/m.prom\"\nmetrics-socket = \"/p/m.sock\"\n"
 	    "policy-socket = \"/123456789/123456789/123456789/123456789"
 	    "/123456789/123456789/123456789/123456789/123456789/123456789/123"
 	    "456\"\n");
@@ -139,6 +142,8 @@ test_settings_takes_what_policyd_is_told(void **state)
 	assert_int_equal(s->group_refresh, 86400);
 	assert_int_equal(s->audit_seal, 7);
 	assert_string_equal(s->audit_anchor, "/bin/sh");
+	assert_string_equal(s->metrics, "/p/m.prom");
+	assert_string_equal(s->metrics_socket, "/p/m.sock");
 	assert_int_equal(strlen(s->policy_socket), 107);
 	pk_settings_free(&s);
 	/* No socket at all. */
@@ -366,6 +371,11 @@ static const struct {
 	{ FINE "audit-anchor = \"/no/such\"\n", 3, "expected a program" },
 	{ FINE "audit-seal = 0\n", 3, "expected 1 to 86400" },
 	{ FINE "audit-seal = 86401\n", 3, "expected 1 to 86400" },
+	{ FINE "metrics = \"m.prom\"\n", 3, "absolute path of a file" },
+	{ FINE "metrics = \"\"\n", 3, "absolute path of a file" },
+	{ FINE "metrics = \"/m/\"\n", 3, "absolute path of a file" },
+	{ FINE "metrics-socket = \"\"\n", 3, "expected an absolute path" },
+	{ FINE "metrics-socket = \"m\"\n", 3, "expected an absolute path" },
 	{ FINE "group-refresh = 86401\n", 3, "expected 1 to 86400" },
 	{ FINE "retained = \"retained\"\n", 3, "expected an absolute path "
 	    "or one below %h" },
