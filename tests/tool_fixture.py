@@ -118,6 +118,8 @@ class Tool(unittest.TestCase):
 class Policyd(Tool):
     """With a policyd, and mail."""
 
+    options = ()			# more of policyd's
+
     def setUp(self):
         super().setUp()
         for user in ("ann", "ben"):
@@ -139,7 +141,7 @@ class Policyd(Tool):
                 self.path("state"), "-l", self.path("policyd.log")]
         if ROOT:
             args += ["-u", "daemon", "-g", ""]
-        args += options
+        args += [*self.options, *options]
         self.policyd = subprocess.Popen(args)
         end = time.monotonic() + 20
         # It listens before it has read its policy.
