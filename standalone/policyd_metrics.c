@@ -40,9 +40,7 @@ pk_policyd_count(const struct pk_audit_context *c,
     const struct pk_audit_item *i)
 {
 	pk_metrics_count(&pk_policyd.metrics, c, i);
-	/* A rule that does not exist is nobody's. */
-	if (i->event == PK_AUDIT_SWEEP && (c->rule[0] == '\0' ||
-	    pk_policy_find_rule(pk_policyd.policy, c->rule) != NULL))
+	if (i->event == PK_AUDIT_SWEEP)
 		pk_swept_note(&pk_policyd.swept, c->rule, i->reason,
 		    pk_policyd_clock(CLOCK_REALTIME));
 }

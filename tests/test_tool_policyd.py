@@ -225,6 +225,17 @@ class Sweep(Policyd):
                       sweeps[0]["reason"])
         self.assertIn("by ", sweeps[0]["reason"])
 
+    def test_sweep_tells_what_it_could_not_remove(self):
+        self.mail("ann", 2, 31)
+        os.chmod(self.path("mail/ann/Maildir/new"), 0o500)
+        self.done(1, "sweep", "--all")
+        left = self.overdue()["old"]
+        self.assertEqual(left["overdue"], 2)
+        self.assertTrue(0 <= left["oldest"] - DAY < DAY, left)
+        os.chmod(self.path("mail/ann/Maildir/new"), 0o700)
+        self.done(0, "sweep", "--all")
+        self.assertEqual(self.overdue()["old"]["overdue"], 0)
+
     def test_sweep_dry_run_changes_nothing(self):
         old, = self.mail("ann", 1, 40)
         before = self.files("mail"), len(self.records())

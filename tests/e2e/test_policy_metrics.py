@@ -189,9 +189,12 @@ def metrics_are_replaced_whole():
 
         def read():
             while not done.is_set():
-                with open(s.file) as f:
-                    inodes.add(os.fstat(f.fileno()).st_ino)
-                    text = f.read()
+                try:
+                    with open(s.file) as f:
+                        inodes.add(os.fstat(f.fileno()).st_ino)
+                        text = f.read()
+                except OSError as error:
+                    text = str(error)
                 seen[0] += 1
                 if not text.endswith("# EOF\n") or \
                    not text.startswith("# TYPE "):
