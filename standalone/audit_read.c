@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,72 +24,24 @@
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY)
 
-struct file {
-	struct pk_audit_at at;
-	pk_audit_take *take;
-	void *arg;
-	int fd;
-	bool skipping;			/* the rest of a line that is too long */
-	size_t len;			/* octets in buf */
-	char buf[READ_SIZE];
+struct names {
+	char **name;
+	size_t count, room;
 };
 
-/* ---- one file ---------------------------------------------------------- */
-
-static bool
-take(struct file *f, const char *line, size_t len)
-{
-	f->at.number++;
-	f->at.line = len <= PK_AUDIT_LINE_MAX ? line : NULL;
-	f->at.len = f->at.line != NULL ? len : 0;
-	return f->take(f->arg, &f->at);
-}
-
-/* Its whole lines; what is left of buf is the begin of the next one. */
-static bool
-take_lines(struct file *f)
-{
-	char *at = f->buf, *end = f->buf + f->len, *lf;
-
-	while ((lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-		size_t len = f->skipping ? PK_AUDIT_LINE_MAX + 1 :
-		    (size_t)(lf + 1 - at);
-
-		if (!take(f, at, len))
-			return false;
-		f->skipping = false;
-		at = lf + 1;
-	}
-	f->len = (size_t)(end - at);
-	memmove(f->buf, at, f->len);
-	if (f->skipping || f->len > PK_AUDIT_LINE_MAX) {
-		f->skipping = true;
-		f->len = 0;
-	}
-	return true;
-}
-
-static bool
-read_file(struct file *f)
-{
-	ssize_t n;
-
-	f->len = 0;
-	f->skipping = false;
-	f->at.number = 0;
-	while ((n = read(f->fd, f->buf + f->len, READ_SIZE - f->len)) != 0) {
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return false;
-		f->len += (size_t)n;
-		if (!take_lines(f))
-			return false;
-	}
-	if (f->skipping)
-		return take(f, NULL, PK_AUDIT_LINE_MAX + 1);
-	return f->len == 0 || take(f, f->buf, f->len);
-}
+struct pk_audit_reader {
+	struct pk_audit_at at;
+	char *name;			/* of the log */
+	struct names segments;
+	size_t next;			/* the segment to be opened */
+	int current;			/* the log's own file; -1: it is read */
+	int fd;				/* the file being read, or -1 */
+	off_t left;			/* octets of it; -1: not known */
+	bool skipping;			/* the rest of a line that is too long */
+	bool ended;			/* nothing more comes from fd */
+	size_t begin, end;		/* octets of buf that were not taken */
+	char buf[READ_SIZE];
+};
 
 /* ---- segments ---------------------------------------------------------- */
 
@@ -109,11 +62,6 @@ is_segment(const char *entry, const char *base)
 	    strlen(entry + len + 1) == PK_AUDIT_SEGMENT_DIGITS &&
 	    strspn(entry + len + 1, "0123456789") == PK_AUDIT_SEGMENT_DIGITS;
 }
-
-struct names {
-	char **name;
-	size_t count, room;
-};
 
 static void
 free_names(struct names *n)
@@ -179,6 +127,36 @@ list_segments(const char *name, struct names *n)
 	return ok;
 }
 
+/* ---- files ------------------------------------------------------------- */
+
+/* What is appended from now on is not read. */
+static bool
+begin_file(struct pk_audit_reader *r, int fd, const char *name)
+{
+	struct stat st;
+
+	r->at.file = name;
+	r->at.number = 0;
+	r->begin = r->end = 0;
+	r->skipping = r->ended = false;
+	r->fd = fd;
+	if (fstat(fd, &st) == -1)
+		return false;
+	r->left = S_ISREG(st.st_mode) && fd != STDIN_FILENO ? st.st_size : -1;
+	return true;
+}
+
+static void
+end_file(struct pk_audit_reader *r)
+{
+	int saved = errno;
+
+	if (r->fd > STDIN_FILENO)
+		close(r->fd);
+	r->fd = -1;
+	errno = saved;
+}
+
 /* The file was opened before the segments were listed: it may be one of them. */
 static bool
 is_same(int fd, int other)
@@ -189,84 +167,184 @@ is_same(int fd, int other)
 	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-static bool
-read_segment(struct file *f, const char *name, int current)
+/* As pk_audit_reader_next(): is there a file? */
+static int
+next_file(struct pk_audit_reader *r)
 {
-	bool ok;
+	while (r->next < r->segments.count) {
+		const char *name = r->segments.name[r->next++];
+		int fd = open(name, OPEN_FLAGS | O_NONBLOCK);
 
-	f->at.file = name;
-	f->fd = open(name, OPEN_FLAGS | O_NONBLOCK);
-	if (f->fd == -1)
-		return false;
-	ok = is_same(f->fd, current) || read_file(f);
-	if (!ok) {
-		int saved = errno;
-
-		close(f->fd);
-		errno = saved;
-		return false;
+		if (fd == -1) {
+			r->at.file = name;
+			return -1;
+		}
+		if (!is_same(fd, r->current))
+			return begin_file(r, fd, name) ? 1 : -1;
+		close(fd);
 	}
-	close(f->fd);
+	if (r->current == -1)
+		return 0;
+	if (!begin_file(r, r->current, r->current == STDIN_FILENO ?
+	    "standard input" : r->name))
+		return -1;
+	r->current = -1;
+	return 1;
+}
+
+/* ---- lines ------------------------------------------------------------- */
+
+/* More octets into buf, or ended. */
+static bool
+fill(struct pk_audit_reader *r)
+{
+	size_t room;
+	ssize_t n;
+
+	memmove(r->buf, r->buf + r->begin, r->end - r->begin);
+	r->end -= r->begin;
+	r->begin = 0;
+	room = READ_SIZE - r->end;
+	if (r->left >= 0 && (off_t)room > r->left)
+		room = (size_t)r->left;
+	do {
+		n = room > 0 ? read(r->fd, r->buf + r->end, room) : 0;
+	} while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return false;
+	if (r->left >= 0)
+		r->left -= n;
+	r->end += (size_t)n;
+	r->ended = n == 0;
 	return true;
 }
 
-static bool
-read_segments(struct file *f, const char *name, int current, char **name_r)
+/* len octets are a line, or the end of one that is too long. */
+static int
+take(struct pk_audit_reader *r, size_t len)
 {
-	struct names n = { NULL, 0, 0 };
-	bool ok = list_segments(name, &n);
-	size_t i;
+	r->at.number++;
+	r->at.line = r->skipping || len > PK_AUDIT_LINE_MAX ? NULL :
+	    r->buf + r->begin;
+	r->at.len = r->at.line != NULL ? len : 0;
+	r->begin += len;
+	r->skipping = false;
+	return 1;
+}
 
-	for (i = 0; i < n.count && ok; i++) {
-		ok = read_segment(f, n.name[i], current);
-		if (!ok)
-			*name_r = strdup(n.name[i]);
+/* As pk_audit_reader_next(), of the file being read. */
+static int
+next_line(struct pk_audit_reader *r)
+{
+	for (;;) {
+		const char *begin = r->buf + r->begin, *lf;
+		size_t len = r->end - r->begin;
+
+		lf = memchr(begin, '\n', len);
+		if (lf != NULL)
+			return take(r, (size_t)(lf + 1 - begin));
+		if (r->ended)
+			return len > 0 || r->skipping ? take(r, len) : 0;
+		if (r->skipping || len > PK_AUDIT_LINE_MAX) {
+			r->skipping = true;
+			r->begin = r->end;
+		}
+		if (!fill(r))
+			return -1;
 	}
-	free_names(&n);
-	return ok;
 }
 
 /* ---- the log ------------------------------------------------------------ */
 
 static bool
-read_all(struct file *f, const char *name, char **name_r)
+open_log(struct pk_audit_reader *r, const char *name)
 {
-	int fd = strcmp(name, "-") == 0 ? STDIN_FILENO :
-	    open(name, OPEN_FLAGS), saved;
-	bool ok = fd != -1;
-
-	if (ok && fd != STDIN_FILENO)
-		ok = read_segments(f, name, fd, name_r);
-	if (ok) {
-		f->fd = fd;
-		f->at.file = fd != STDIN_FILENO ? name : "standard input";
-		ok = read_file(f);
+	r->name = strdup(name);
+	if (r->name == NULL)
+		return false;
+	r->at.file = r->name;
+	if (strcmp(name, "-") == 0) {
+		r->current = STDIN_FILENO;
+		return true;
 	}
-	saved = errno;
-	if (fd > STDIN_FILENO)
-		close(fd);
+	r->current = open(name, OPEN_FLAGS);
+	return r->current != -1 && list_segments(name, &r->segments);
+}
+
+struct pk_audit_reader *
+pk_audit_reader_open(const char *name)
+{
+	struct pk_audit_reader *r = malloc(sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	memset(r, 0, offsetof(struct pk_audit_reader, buf));
+	r->fd = r->current = -1;
+	if (!open_log(r, name))
+		pk_audit_reader_close(&r);
+	return r;
+}
+
+void
+pk_audit_reader_close(struct pk_audit_reader **rp)
+{
+	struct pk_audit_reader *r = *rp;
+	int saved = errno;
+
+	*rp = NULL;
+	if (r == NULL)
+		return;
+	end_file(r);
+	if (r->current > STDIN_FILENO)
+		close(r->current);
+	free_names(&r->segments);
+	free(r->name);
+	free(r);
 	errno = saved;
-	return ok;
+}
+
+const char *
+pk_audit_reader_file(const struct pk_audit_reader *r)
+{
+	return r->at.file;
+}
+
+int
+pk_audit_reader_next(struct pk_audit_reader *r,
+    const struct pk_audit_at **at_r)
+{
+	int found = r->fd != -1 ? next_line(r) : 0;
+
+	while (found == 0) {
+		end_file(r);
+		found = next_file(r);
+		if (found == 1)
+			found = next_line(r);
+		else
+			break;
+	}
+	*at_r = &r->at;
+	return found;
 }
 
 int
 pk_audit_read(const char *name, pk_audit_take *take_line, void *arg,
     char **name_r)
 {
-	struct file *f = malloc(sizeof(*f));
-	bool ok;
-	int saved;
+	struct pk_audit_reader *r = pk_audit_reader_open(name);
+	const struct pk_audit_at *at;
+	int found = r != NULL ? 1 : -1, saved;
 
 	*name_r = NULL;
-	if (f == NULL)
-		return -1;
-	f->take = take_line;
-	f->arg = arg;
-	ok = read_all(f, name, name_r);
+	while (found == 1) {
+		found = pk_audit_reader_next(r, &at);
+		if (found == 1 && !take_line(arg, at))
+			found = -1;
+	}
 	saved = errno;
-	free(f);
-	if (!ok && *name_r == NULL)
-		*name_r = strdup(name);
+	if (found == -1)
+		*name_r = strdup(r != NULL ? pk_audit_reader_file(r) : name);
+	pk_audit_reader_close(&r);
 	errno = saved;
-	return ok ? 0 : -1;
+	return found;
 }

@@ -26,14 +26,36 @@ struct pk_audit_at {
 	size_t len;
 };
 
+/*
+ * A log that is read line by line, older segments first.  What is appended
+ * after _open() is not seen, and a log that is rotated meanwhile is read as it
+ * was.
+ */
+struct pk_audit_reader;
+
+/* The log whose file is name; "-": standard input.  NULL: errno. */
+struct pk_audit_reader *pk_audit_reader_open(const char *name)
+    __attribute__((__warn_unused_result__));
+
+/*
+ * 1: the next line, *at_r, valid until the next call; 0: there is none; -1 and
+ * errno: _file() could not be read.
+ */
+int pk_audit_reader_next(struct pk_audit_reader *r,
+    const struct pk_audit_at **at_r) __attribute__((__warn_unused_result__));
+
+/* The file of the last line, or the one that could not be read. */
+const char *pk_audit_reader_file(const struct pk_audit_reader *r);
+
+void pk_audit_reader_close(struct pk_audit_reader **rp);
+
 /* false: read no more; errno says why. */
 typedef bool pk_audit_take(void *arg, const struct pk_audit_at *at);
 
 /*
- * Show every line of the log whose file is name, older segments first; "-": of
- * standard input, which has none.  A log that is rotated meanwhile is read as it
- * was.  0; or -1 and errno, and name_r is the name of what could not be read
- * (the caller frees it; NULL: no memory for it).
+ * The same in one call: show every line to take.  0; or -1 and errno, and name_r
+ * is the name of what could not be read (the caller frees it; NULL: no memory
+ * for it).
  */
 int pk_audit_read(const char *name, pk_audit_take *take, void *arg,
     char **name_r) __attribute__((__warn_unused_result__));
