@@ -392,6 +392,9 @@ def verify(demo):
         time.sleep(0.1)
     client("popkeep audit verify --key %s... audit.log" % key.group(1)[:8],
            [tool(), "audit", "verify", "--key", key.group(1), log])
+    client("popkeep audit show --user dave --event retained audit.log",
+           [tool(), "-f", demo.dir + "/.popkeep/popkeepd.conf", "audit",
+            "show", "--user", "dave", "--event", "retained", log])
 
 
 def log_lines(demo):
@@ -436,7 +439,7 @@ def farewell(demo):
    popkeep=%(tool)s
    $popkeep -f %(dir)s/.popkeep/popkeepd.conf explain dave
        also: check, sweep --all --dry-run, hold list, retained list dave,
-       audit verify
+       audit verify, audit show
 
    Mailbox of ann   %(ann)s
    Mailbox of bob   %(bob)s
