@@ -195,6 +195,8 @@ static const struct {
 	{ "show", "[--user U] [--uidl ID] [--event E[,E...]]\n"
 	    "           [--session S] [--since T] [--until T] [--json] "
 	    "[FILE...]", pk_audit_show_command },
+	{ "export", "[--since T] [--until T] [-o FILE.tar] [FILE...]",
+	    pk_audit_export_command },
 };
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
 

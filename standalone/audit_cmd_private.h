@@ -20,5 +20,6 @@ const char *pk_audit_file(const struct pk_tool *t);
 /* argv[0] is the subcommand's name.  The exit status. */
 int pk_audit_verify_command(struct pk_tool *t, int argc, char **argv);
 int pk_audit_show_command(struct pk_tool *t, int argc, char **argv);
+int pk_audit_export_command(struct pk_tool *t, int argc, char **argv);
 
 #endif

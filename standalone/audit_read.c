@@ -37,6 +37,7 @@ struct pk_audit_reader {
 	int current;			/* the log's own file; -1: it is read */
 	int fd;				/* the file being read, or -1 */
 	off_t left;			/* octets of it; -1: not known */
+	uint64_t skipped;		/* octets of a line that is too long */
 	bool skipping;			/* the rest of a line that is too long */
 	bool ended;			/* nothing more comes from fd */
 	size_t begin, end;		/* octets of buf that were not taken */
@@ -137,8 +138,10 @@ begin_file(struct pk_audit_reader *r, int fd, const char *name)
 
 	r->at.file = name;
 	r->at.number = 0;
+	r->at.whole = 0;
 	r->begin = r->end = 0;
 	r->skipping = r->ended = false;
+	r->skipped = 0;
 	r->fd = fd;
 	if (fstat(fd, &st) == -1)
 		return false;
@@ -221,14 +224,17 @@ fill(struct pk_audit_reader *r)
 
 /* len octets are a line, or the end of one that is too long. */
 static int
-take(struct pk_audit_reader *r, size_t len)
+take(struct pk_audit_reader *r, size_t len, bool whole)
 {
 	r->at.number++;
+	if (whole)
+		r->at.whole += r->skipped + len;
 	r->at.line = r->skipping || len > PK_AUDIT_LINE_MAX ? NULL :
 	    r->buf + r->begin;
 	r->at.len = r->at.line != NULL ? len : 0;
 	r->begin += len;
 	r->skipping = false;
+	r->skipped = 0;
 	return 1;
 }
 
@@ -242,11 +248,13 @@ next_line(struct pk_audit_reader *r)
 
 		lf = memchr(begin, '\n', len);
 		if (lf != NULL)
-			return take(r, (size_t)(lf + 1 - begin));
+			return take(r, (size_t)(lf + 1 - begin), true);
 		if (r->ended)
-			return len > 0 || r->skipping ? take(r, len) : 0;
+			return len > 0 || r->skipping ?
+			    take(r, len, false) : 0;
 		if (r->skipping || len > PK_AUDIT_LINE_MAX) {
 			r->skipping = true;
+			r->skipped += len;
 			r->begin = r->end;
 		}
 		if (!fill(r))
@@ -307,6 +315,12 @@ const char *
 pk_audit_reader_file(const struct pk_audit_reader *r)
 {
 	return r->at.file;
+}
+
+int
+pk_audit_reader_fd(const struct pk_audit_reader *r)
+{
+	return r->fd;
 }
 
 int

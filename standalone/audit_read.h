@@ -24,6 +24,8 @@ struct pk_audit_at {
 	const char *line;	/* with its LF; without: the file ends in it.
 				   NULL: it is longer than any record */
 	size_t len;
+	uint64_t whole;		/* octets of its file in whole lines, up to
+				   here */
 };
 
 /*
@@ -46,6 +48,9 @@ int pk_audit_reader_next(struct pk_audit_reader *r,
 
 /* The file of the last line, or the one that could not be read. */
 const char *pk_audit_reader_file(const struct pk_audit_reader *r);
+
+/* The descriptor of the file of the last line; it stays the reader's. */
+int pk_audit_reader_fd(const struct pk_audit_reader *r);
 
 void pk_audit_reader_close(struct pk_audit_reader **rp);
 
