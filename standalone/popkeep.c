@@ -19,6 +19,7 @@
 #include "standalone/explain_cmd.h"
 #include "standalone/hold_cmd.h"
 #include "standalone/policy_cmd.h"
+#include "standalone/report_cmd.h"
 #include "standalone/retained_cmd.h"
 #include "standalone/sandbox.h"
 #include "standalone/secret_cmd.h"
@@ -50,6 +51,8 @@ static const struct command commands[] = {
 	{ "policy", pk_policy_command, "the state of the policy in force; "
 	    "accept, reload" },
 	{ "audit", pk_audit_command, "verify audit logs" },
+	{ "report", pk_report_command, "a page that tells what is in audit "
+	    "logs" },
 	{ "secret", run_secret, "set, generate, delete, list and import "
 	    "the shared secrets for APOP" },
 };
@@ -65,7 +68,7 @@ usage(FILE *to, int status)
 		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
 	fputs("\nexit status: 0 done, 1 failed or no such user, 2 wrong usage, "
 	    "3 (sweep, hold\nrelease --sweep) some mailboxes were skipped, 3 "
-	    "and 4 (audit): see popkeep(1)\n", to);
+	    "and 4 (audit, report): see popkeep(1)\n", to);
 	return status;
 }
 

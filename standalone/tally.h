@@ -15,7 +15,7 @@
 
 struct pk_tally_entry {
 	struct pk_tally_entry *next;	/* in its bucket */
-	const struct pk_tally_entry *of;	/* the caller's, NULL at first */
+	const struct pk_tally_entry *of;	/* the caller's, or NULL */
 	uint64_t noted;			/* how often */
 	int64_t first, last;		/* when, the least and the greatest */
 	size_t size;			/* octets of all of it */
