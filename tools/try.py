@@ -395,6 +395,10 @@ def verify(demo):
     client("popkeep audit show --user dave --event retained audit.log",
            [tool(), "-f", demo.dir + "/.popkeep/popkeepd.conf", "audit",
             "show", "--user", "dave", "--event", "retained", log])
+    report = demo.dir + "/report.html"
+    client("popkeep report -o report.html audit.log",
+           [tool(), "report", "-o", report, log])
+    print("     %s: the same for people, in a browser" % cut(report, 46))
 
 
 def log_lines(demo):
@@ -444,6 +448,7 @@ def farewell(demo):
    Mailbox of ann   %(ann)s
    Mailbox of bob   %(bob)s
    Log, audit log   %(dir)s/log, audit.log
+   Report on it     %(dir)s/report.html
    Configuration    %(dir)s/.popkeep/popkeepd.conf
    Policy           %(dir)s/policy.conf""" % {
         "tool": os.path.relpath(tool()),
