@@ -160,3 +160,16 @@ pk_audit_when_check(const struct pk_audit_when *w, const char *command)
 	    "that of --until\n", command);
 	return false;
 }
+
+const char *
+pk_audit_when_format(int64_t us, char out[PK_AUDIT_WHEN_SIZE])
+{
+	time_t t = (time_t)(us / SECOND);
+	struct tm tm;
+
+	out[0] = '\0';
+	if (us >= 0 && gmtime_r(&t, &tm) != NULL && tm.tm_year < 8100)
+		(void)strftime(out, PK_AUDIT_WHEN_SIZE, "%Y-%m-%dT%H:%M:%SZ",
+		    &tm);
+	return out;
+}

@@ -47,4 +47,8 @@ bool pk_audit_when_option(struct pk_audit_when *w, const char *command,
 bool pk_audit_when_check(const struct pk_audit_when *w, const char *command)
     __attribute__((__warn_unused_result__));
 
+/* RFC 3339 UTC in seconds; a time that has no such text is "".  Returns out. */
+#define PK_AUDIT_WHEN_SIZE 21
+const char *pk_audit_when_format(int64_t us, char out[PK_AUDIT_WHEN_SIZE]);
+
 #endif

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "standalone/audit_read.h"
-#include "standalone/audit_time.h"
+#include "standalone/audit_check.h"
+#include "standalone/audit_when.h"
 #include "standalone/policyd.h"
 #include "standalone/report_cmd.h"
 #include "standalone/report_sheets.h"
@@ -29,17 +29,19 @@ struct options {
 	const char *out;		/* NULL: standard output */
 	const char *since, *until;	/* NULL: not given */
 	bool json, csv;
-	int64_t since_us, until_us;
+	struct pk_audit_when when;
 	int64_t now;			/* seconds since 1970 */
+	struct pk_audit_noted noted;
 };
 
 static int
 usage(FILE *to, int status)
 {
 	fputs("usage: popkeep [-f popkeepd.conf] report [--since TIME] "
-	    "[--until TIME]\n           [-o FILE] [--json] [FILE...]\n"
+	    "[--until TIME]\n           [--key HEX]... [--anchor SEQ:SHA256]..."
+	    " [-o FILE] [--json]\n           [FILE...]\n"
 	    "       popkeep [-f popkeepd.conf] report --csv -o DIRECTORY "
-	    "[--since TIME]\n           [--until TIME] [FILE...]\n", to);
+	    "[OPTION...]\n           [FILE...]\n", to);
 	return status;
 }
 
@@ -71,24 +73,22 @@ take_now(struct options *o)
 }
 
 static bool
+take_time(struct options *o, const char *option, const char *text,
+    bool (*take)(struct pk_audit_when *w, const char *text, int64_t now))
+{
+	if (text == NULL || take(&o->when, text, o->now))
+		return true;
+	fprintf(stderr, "popkeep: report: --%s %s: " PK_AUDIT_WHEN_EXPECTED
+	    "\n", option, text);
+	return false;
+}
+
+static bool
 take_period(struct options *o)
 {
-	o->since_us = INT64_MIN;
-	o->until_us = INT64_MAX;
-	if (o->since != NULL && !pk_audit_time_parse(o->since, o->now,
-	    &o->since_us)) {
-		fprintf(stderr, "popkeep: report: --since %s: "
-		    PK_AUDIT_TIME_EXPECTED "\n", o->since);
-		return false;
-	}
-	if (o->until != NULL && !pk_audit_time_parse_until(o->until, o->now,
-	    &o->until_us)) {
-		fprintf(stderr, "popkeep: report: --until %s: "
-		    PK_AUDIT_TIME_EXPECTED "\n", o->until);
-		return false;
-	}
-	return o->since_us < o->until_us ||
-	    complain("--until: expected a time after that of --since");
+	return take_time(o, "since", o->since, pk_audit_when_since) &&
+	    take_time(o, "until", o->until, pk_audit_when_until) &&
+	    pk_audit_when_check(&o->when, "report");
 }
 
 /* false: wrong, and said so unless getopt did. */
@@ -98,6 +98,8 @@ parse_args(int argc, char **argv, struct options *o)
 	static const struct option options[] = {
 		{ "since", required_argument, NULL, 's' },
 		{ "until", required_argument, NULL, 'u' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "anchor", required_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "csv", no_argument, NULL, 'c' },
 		{ NULL, 0, NULL, 0 }
@@ -105,6 +107,8 @@ parse_args(int argc, char **argv, struct options *o)
 	int option;
 
 	memset(o, 0, sizeof(*o));
+	o->when = (struct pk_audit_when)PK_AUDIT_ALWAYS;
+	pk_audit_noted_init(&o->noted);
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
 		switch (option) {
@@ -116,6 +120,15 @@ parse_args(int argc, char **argv, struct options *o)
 			break;
 		case 'u':
 			o->until = optarg;
+			break;
+		case 'k':
+			if (!pk_audit_noted_key(&o->noted, "report", optarg))
+				return false;
+			break;
+		case 'a':
+			if (!pk_audit_noted_anchor(&o->noted, "report",
+			    optarg))
+				return false;
 			break;
 		case 'j':
 			o->json = true;
@@ -317,8 +330,9 @@ static int
 run(struct pk_tool *t, const struct options *o, struct pk_report *r, int argc,
     char **argv)
 {
-	r->since = o->since_us;
-	r->until = o->until_us;
+	r->since = o->when.since;
+	r->until = o->when.until;
+	r->trust = o->noted.trust;
 	r->generated = o->now;
 	if (!read_logs(t, r, argc, argv))
 		return PK_EXIT_FAILED;
@@ -334,7 +348,7 @@ run(struct pk_tool *t, const struct options *o, struct pk_report *r, int argc,
 int
 pk_report_command(struct pk_tool *t, int argc, char **argv)
 {
-	struct options o;
+	static struct options o;
 	struct pk_report r;
 	int status = PK_EXIT_FAILED;
 

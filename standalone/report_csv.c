@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "standalone/audit_time.h"
+#include "standalone/audit_when.h"
 #include "standalone/report_sheets.h"
 
 static void
@@ -31,7 +31,7 @@ static void
 put_cell(FILE *out, const struct pk_report_column *c,
     const struct pk_tally_entry *e)
 {
-	char spelt[PK_REPORT_SPELT], time[PK_AUDIT_TIME_SIZE];
+	char spelt[PK_REPORT_SPELT], time[PK_AUDIT_WHEN_SIZE];
 
 	switch (c->as) {
 	case PK_AS_TEXT:
@@ -42,7 +42,7 @@ put_cell(FILE *out, const struct pk_report_column *c,
 		fprintf(out, "%" PRIu64, pk_report_number(c, e));
 		break;
 	case PK_AS_TIME:
-		fputs(pk_audit_time_format(pk_report_time(c, e), time), out);
+		fputs(pk_audit_when_format(pk_report_time(c, e), time), out);
 		break;
 	case PK_AS_FLAG:
 		if (pk_report_number(c, e) != PK_FLAG_UNKNOWN)

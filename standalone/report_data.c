@@ -21,6 +21,7 @@
 #define ROW_OCTETS	256
 
 #define NUMBER_SIZE	21
+#define VERDICT_SIZE	96
 
 /* Kinds of what waits. */
 #define WOULD		"would-dispose"
@@ -93,7 +94,7 @@ pk_report_deinit(struct pk_report *r)
 
 	for (i = 0; i < PK_REPORT_TABLES; i++)
 		pk_tally_free(&r->table[i]);
-	pk_report_verify_deinit(&r->verify);
+	pk_audit_check_deinit(&r->check);
 	free(r->policy);
 	r->policy = NULL;
 }
@@ -548,13 +549,13 @@ pk_report_log_begin(struct pk_report *r, const char *name)
 {
 	r->name = name;
 	r->has_policy = false;
-	return pk_report_verify_init(&r->verify, on_finding, r);
+	return pk_audit_check_init(&r->check, name, &r->trust, on_finding, r);
 }
 
 enum pk_err
 pk_report_log_line(struct pk_report *r, const struct pk_audit_at *at)
 {
-	enum pk_err err = pk_report_verify_line(&r->verify, at);
+	enum pk_err err = pk_audit_check_line(&r->check, at);
 	struct pk_audit_line l;
 
 	if (err != PK_OK)
@@ -570,27 +571,52 @@ pk_report_log_line(struct pk_report *r, const struct pk_audit_at *at)
 	return take(r, &l, err == PK_OK) ? PK_OK : PK_ERR_NOMEM;
 }
 
+/* What may be said of a log. */
+static const char *
+verdict(const struct pk_audit_check *c, char text[VERDICT_SIZE])
+{
+	const struct pk_audit_verify *v = &c->v;
+
+	if (v->faults > 0)
+		return "CHANGED";
+	if (v->seq == 0)
+		return "no record";
+	if (pk_audit_verified(v) > 0) {
+		(void)snprintf(text, VERDICT_SIZE, "verified up to record %"
+		    PRIu64 "%s", pk_audit_verified(v), c->torn ?
+		    "; the last line is torn" : "");
+		return text;
+	}
+	(void)snprintf(text, VERDICT_SIZE, "intact%s, %s", c->torn ?
+	    " but for a torn last line" : "", v->sealed > 0 ? "sealed, but "
+	    "neither key nor anchor was given" : "unsealed and unanchored");
+	return text;
+}
+
 enum pk_err
 pk_report_log_end(struct pk_report *r)
 {
-	struct pk_report_verdict v;
-	char order[NUMBER_SIZE];
-	const char *part[] = { number(r->logs, order), r->name, "", "" };
+	const struct pk_audit_verify *v = &r->check.v;
+	char order[NUMBER_SIZE], text[VERDICT_SIZE];
+	char hash[2 * PK_AUDIT_HASH_LEN + 1] = "";
+	const char *part[] = { number(r->logs, order), r->name, "", hash };
 	struct pk_tally_entry *e;
 
-	pk_report_verify_end(&r->verify, &v);
-	pk_report_verify_deinit(&r->verify);
-	part[2] = v.text;
-	part[3] = v.hash;
+	pk_audit_check_end(&r->check);
+	if (v->seq > 0)
+		*pk_hex_put(hash, v->hash, PK_AUDIT_HASH_LEN) = '\0';
+	part[2] = verdict(&r->check, text);
 	e = pk_tally_note(r->table[PK_REPORT_LOGS], part, 0);
 	if (e == NULL || r->failed || (r->has_policy &&
 	    !note_moment(r, PK_REPORT_POLICIES, r->policy)))
 		return PK_ERR_NOMEM;
-	e->count[PK_LOG_LINES] = v.lines;
-	e->count[PK_LOG_FINDINGS] = v.findings;
-	e->count[PK_LOG_SEQ] = v.seq;
-	r->changed += !v.intact;
+	e->count[PK_LOG_LINES] = v->lines;
+	e->count[PK_LOG_FINDINGS] = v->faults;
+	e->count[PK_LOG_SEQ] = v->seq;
+	r->changed += v->faults > 0;
+	r->verified += pk_audit_verified(v) > 0;
 	r->logs++;
+	pk_audit_check_deinit(&r->check);
 	return PK_OK;
 }
 

@@ -7,7 +7,7 @@
 #ifndef PK_REPORT_DATA_H
 #define PK_REPORT_DATA_H
 
-#include "standalone/report_verify.h"
+#include "standalone/audit_check.h"
 #include "standalone/tally.h"
 
 enum pk_report_table {
@@ -68,16 +68,18 @@ enum {
 struct pk_report {
 	int64_t since, until;		/* microseconds; _MIN, _MAX: none */
 	int64_t generated;		/* seconds since 1970 */
+	struct pk_audit_trust trust;	/* what was noted of the logs */
 	uint64_t records, in_period;	/* of events that are known, or not */
 	uint64_t unknown;		/* of events that are not, in period */
 	int64_t first, last;		/* records in the period */
 	uint64_t logs, changed;		/* those that were */
+	uint64_t verified;		/* those that were not, as is proved */
 	uint64_t octets;		/* of what was disposed of or purged */
 	struct pk_tally *table[PK_REPORT_TABLES];
 
 	/* While a log is read. */
 	const char *name;
-	struct pk_report_verify verify;
+	struct pk_audit_check check;
 	struct pk_audit_line *policy;	/* the last one before the period */
 	bool has_policy;
 	bool failed;			/* a finding found no memory */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "engine/login.h"
-#include "standalone/audit_time.h"
+#include "standalone/audit_when.h"
 #include "standalone/report_sheets.h"
 #include "standalone/report_style.h"
 #include "standalone/report_svg.h"
@@ -127,9 +127,9 @@ put_number(const struct page *p, uint64_t n)
 static void
 put_time(const struct page *p, int64_t us)
 {
-	char text[PK_AUDIT_TIME_SIZE];
+	char text[PK_AUDIT_WHEN_SIZE];
 
-	(void)pk_audit_time_format(us, text);
+	(void)pk_audit_when_format(us, text);
 	if (text[0] == '\0')
 		put(p, "&ndash;");
 	else
@@ -638,6 +638,12 @@ put_meta(const struct page *p)
 	    "</dd>\n</dl>\n");
 }
 
+static bool
+is_proved(const struct page *p)
+{
+	return p->r->logs > 0 && p->r->verified == p->r->logs;
+}
+
 static void
 put_verdict(const struct page *p)
 {
@@ -651,13 +657,15 @@ put_verdict(const struct page *p)
 		put(p, sum(p, PK_REPORT_LOGS, PK_LOG_FINDINGS) == 1 ?
 		    " finding" : " findings");
 	} else {
-		put(p, p->r->records == 0 ? "No record" :
-		    "Intact, not anchored");
+		put(p, p->r->records == 0 ? "No record" : is_proved(p) ?
+		    "Verified" : "Intact, but not proved");
 	}
 	put(p, "</strong>\n<p>");
 	put(p, changed ? "Records were changed, removed or put elsewhere. The "
 	    "figures on this page are those of what is there." :
 	    p->r->records == 0 ? "There is nothing to report on." :
+	    is_proved(p) ? "Up to the last seal or anchor, this is what was "
+	    "written: it was compared with what had been noted elsewhere." :
 	    "Every record fits the one before it. That the end was not cut "
 	    "off, nor everything written anew, was not checked here.");
 	put(p, " <a href=\"#logs\">Details</a></p></div>\n");

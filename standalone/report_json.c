@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "standalone/audit_time.h"
+#include "standalone/audit_when.h"
 #include "standalone/report_sheets.h"
 
 /* A new key does not change it; another meaning of one would. */
@@ -19,10 +19,10 @@
 static json_t *
 time_or_null(int64_t us)
 {
-	char text[PK_AUDIT_TIME_SIZE];
+	char text[PK_AUDIT_WHEN_SIZE];
 
 	if (us == INT64_MIN || us == INT64_MAX ||
-	    pk_audit_time_format(us, text)[0] == '\0')
+	    pk_audit_when_format(us, text)[0] == '\0')
 		return json_null();
 	return json_string(text);
 }
@@ -105,11 +105,12 @@ put_sheet(FILE *out, const struct pk_report *r,
 static json_t *
 head(const struct pk_report *r)
 {
-	return json_pack("{s:i,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o}",
+	return json_pack("{s:i,s:s,s:o,s:o,s:o,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o}",
 	    "format", FORMAT, "popkeep", PACKAGE_VERSION, "generated",
 	    time_or_null(r->generated * 1000000), "since",
 	    time_or_null(r->since), "until", time_or_null(r->until), "intact",
-	    r->changed == 0, "logs_changed", integer(r->changed), "records",
+	    r->changed == 0, "verified", r->logs > 0 && r->verified ==
+	    r->logs, "logs_changed", integer(r->changed), "records",
 	    integer(r->records), "records_in_period", integer(r->in_period),
 	    "first", r->in_period > 0 ? time_or_null(r->first) : json_null(),
 	    "last", r->in_period > 0 ? time_or_null(r->last) : json_null(),

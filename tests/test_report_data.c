@@ -284,7 +284,7 @@ test_report_says_no_more_than_it_knows(void **state)
 	end();
 	assert_int_equal(f.r.changed, 0);
 	assert_string_equal(pk_tally_part(row(PK_REPORT_LOGS, 0), 2),
-	    "intact, not anchored");
+	    "intact, unsealed and unanchored");
 	assert_int_equal(row(PK_REPORT_LOGS, 0)->count[PK_LOG_SEQ], 1);
 }
 

@@ -103,6 +103,34 @@ class Seals(Policyd):
         self.assertIn("none of the seals has a key that was given", r.stdout)
         self.start()
 
+    def test_report_by_key(self):
+        """The report says verified if it is, as verify does."""
+        def told(status, *options):
+            return json.loads(self.done(status, "report", "--json",
+                                        *options).stdout)
+        key = self.set_up()
+        seal = self.records("seal")[-1]["seq"]
+        r = told(0)
+        self.assertEqual((r["report"]["intact"], r["report"]["verified"]),
+                         (True, False))
+        self.assertEqual(r["tables"]["logs"]["rows"][0]["result"], "intact, "
+                         "sealed, but neither key nor anchor was given")
+        r = told(0, "--key", key)
+        self.assertTrue(r["report"]["verified"])
+        self.assertEqual(r["tables"]["logs"]["rows"][0]["result"],
+                         "verified up to record %d" % seal)
+        self.assertIn("Verified", self.done(0, "report", "--key",
+                                            key).stdout)
+        anchor = self.done(0, "audit", "anchor").stdout.split()[-1]
+        self.assertTrue(told(0, "--anchor", anchor)["report"]["verified"])
+        r = told(4, "--key", 64 * "0")
+        self.assertFalse(r["report"]["verified"])
+        self.assertEqual(len(r["tables"]["findings"]["rows"]), 1)
+        self.failed(2, "report: --key x: expected the 64", "report", "--key",
+                    "x")
+        self.failed(2, "report: --anchor x: expected the number", "report",
+                    "--anchor", "x")
+
     def test_verify_finds_changes(self):
         key = self.set_up()
         self.mail("ann", 3, 40)
