@@ -1,6 +1,6 @@
 /*
- * The SHA-256 of messages as RETR sends them, for the audit log: what the client
- * has when it has taken the doubled dots and the final one away.
+ * The SHA-256 of messages as RETR sends them, for the audit log: what the
+ * client has when it has taken the doubled dots and the final one away.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -61,7 +61,8 @@ pk_hash_end(struct pk_session *s)
 	struct pk_hash *h = &s->hashes[s->msgno - 1];
 	unsigned len;
 
-	h->known = EVP_DigestFinal_ex(s->hash_ctx, h->sha256, &len) == 1;
+	h->known = s->stuffing.octets == s->announced &&
+	    EVP_DigestFinal_ex(s->hash_ctx, h->sha256, &len) == 1;
 	s->hashing = false;
 }
 

@@ -187,6 +187,7 @@ struct pk_policy {
 	bool dry_run;
 	enum pk_audit audit;
 	bool audit_hash;		/* never with PK_AUDIT_OFF */
+	bool pseudonyms;		/* of users and addresses in the log */
 	struct pk_retention *retention;
 	size_t retentions;
 	struct pk_hold *hold;

@@ -54,26 +54,32 @@ login_place(const struct pk_reading *r, size_t kind,
 
 /* ---- errors -------------------------------------------------------------- */
 
-/*
- * Without a record nothing may be disposed of, no hold be proved, and no hash be
- * told.
- */
+/* Without a record nothing may be disposed of, and no hold be proved. */
 static void
 check_audit(struct pk_reading *r)
 {
 	static const char *const path[4] = { "audit" };
-	static const char *const hash_path[4] = { "audit-hash" };
 	const struct pk_spot *spot = pk_spot_find(r, path);
-	const struct pk_spot *hash = pk_spot_find(r, hash_path);
 
 	if (spot != NULL && r->p->audit == PK_AUDIT_OFF &&
 	    r->p->retentions + r->p->holds > 0)
 		pk_policy_error(r, spot->place.file, spot->place.line,
 		    "audit = off: expected required or best-effort, because "
 		    "there are retention rules or holds");
-	if (hash != NULL && r->p->audit_hash && r->p->audit == PK_AUDIT_OFF)
-		pk_policy_error(r, hash->place.file, hash->place.line,
-		    "audit-hash = on: expected off, because audit = off");
+}
+
+/* What says how records are written is not ignored where there are none. */
+static void
+check_recorded(struct pk_reading *r, bool wanted, const char *key,
+    const char *yes, const char *no)
+{
+	const char *const path[4] = { key };
+	const struct pk_spot *spot = pk_spot_find(r, path);
+
+	if (spot != NULL && wanted && r->p->audit == PK_AUDIT_OFF)
+		pk_policy_error(r, spot->place.file, spot->place.line,
+		    "%s = %s: expected %s, because audit = off", key, yes,
+		    no);
 }
 
 static void
@@ -94,6 +100,8 @@ pk_policy_check(struct pk_reading *r)
 	size_t i, k;
 
 	check_audit(r);
+	check_recorded(r, p->audit_hash, "audit-hash", "on", "off");
+	check_recorded(r, p->pseudonyms, "pseudonyms", "yes", "no");
 	for (k = 0; k < PK_KINDS; k++)
 		for (i = 0; i < p->login[k].count; i++)
 			check_login(r, k, &p->login[k].rule[i]);

@@ -44,6 +44,7 @@ static cfg_opt_t passwords_opts[] = {
 
 cfg_opt_t pk_policy_opts[] = {
 	KEY("mode"), KEY("audit"), KEY("audit-hash"),
+	KEY("pseudonyms"),
 	CFG_SEC("retention", retention_opts, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("hold", hold_opts, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("apop", apop_opts, CFGF_MULTI),
@@ -87,6 +88,8 @@ static const struct pk_key top_keys[] = {
 	    "required, best-effort or off" },
 	{ "audit-hash", pk_take_flag, AT(pk_policy, audit_hash),
 	    WORDS(switch_words), "on or off" },
+	{ "pseudonyms", pk_take_flag, AT(pk_policy, pseudonyms),
+	    WORDS(flag_words), "yes or no" },
 	{ .name = NULL }
 };
 

@@ -178,11 +178,10 @@ message_sent(struct pk_session *s, const struct pk_io *io)
 			s->events[s->msgno - 1] |= PK_EVENT_TOP_WHOLE;
 	} else {
 		s->totals.retr++;
-		if (s->stuffing.octets == s->announced) {
+		if (s->stuffing.octets == s->announced)
 			pk_confirm_sent(s, io);
-			if (s->hashing)
-				pk_hash_end(s);
-		}
+		if (s->hashing)
+			pk_hash_end(s);
 	}
 	s->md->ops->close(s->md, !s->is_top, s->stuffing.octets);
 }

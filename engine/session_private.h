@@ -181,7 +181,10 @@ void pk_hash_begin(struct pk_session *s);
 void pk_hash_add(struct pk_session *s, const uint8_t *data, size_t len,
     bool in_line);
 
-/* All of them were sent, while s->hashing: the hash is s->msgno's. */
+/*
+ * Its last octet was sent, while s->hashing: the hash is known if these were
+ * all that RETR had announced.
+ */
 void pk_hash_end(struct pk_session *s);
 
 void pk_hash_free(struct pk_session *s);

@@ -129,7 +129,6 @@ open_message(struct pk_session *s, struct pk_io *io)
 	}
 	pk_stuffing_init(&s->stuffing);
 	s->body_done = false;
-	s->hashing = false;
 	s->reply = REPLY_MESSAGE;
 	return true;
 }

@@ -192,6 +192,7 @@ static const struct {
 	{ "verify", "[--key HEX]... [--anchor SEQ:SHA256]... [FILE...]",
 	    pk_audit_verify_command },
 	{ "anchor", "[FILE...]", run_anchor },
+	{ "pseudonym", "[--state DIRECTORY] NAME...", pk_pseudonym_command },
 	{ "show", "[--user U] [--uidl ID] [--event E[,E...]]\n"
 	    "           [--session S] [--since T] [--until T] [--json] "
 	    "[FILE...]", pk_audit_show_command },

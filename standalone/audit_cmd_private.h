@@ -21,5 +21,6 @@ const char *pk_audit_file(const struct pk_tool *t);
 int pk_audit_verify_command(struct pk_tool *t, int argc, char **argv);
 int pk_audit_show_command(struct pk_tool *t, int argc, char **argv);
 int pk_audit_export_command(struct pk_tool *t, int argc, char **argv);
+int pk_pseudonym_command(struct pk_tool *t, int argc, char **argv);
 
 #endif

@@ -265,6 +265,7 @@ is_alone(const struct pk_policy *p, const struct pk_policy *without,
 	return count_in(p, hold->place.file) == 1 &&
 	    p->dry_run == without->dry_run && p->audit == without->audit &&
 	    p->audit_hash == without->audit_hash &&
+	    p->pseudonyms == without->pseudonyms &&
 	    p->minimum_secret == without->minimum_secret &&
 	    p->exclusive == without->exclusive &&
 	    p->login[PK_KIND_APOP].count ==

@@ -63,7 +63,7 @@ pk_ids_get(const struct pk_ids *ids, uint32_t id)
 	    ids->text + ids->at[id] - 1 : NULL;
 }
 
-/* ---- while a message is read ------------------------------------------------ */
+/* ---- while a message is read -------------------------------------------- */
 
 void
 pk_maildir_see_begin(struct maildir *m)
@@ -87,7 +87,7 @@ pk_maildir_see(struct maildir *m, const uint8_t *data, size_t len)
 	    m->header.text);
 }
 
-/* ---- without reading it ----------------------------------------------------- */
+/* ---- without reading it ------------------------------------------------- */
 
 /*
  * Read until it is known.  What goes wrong is not said: the message is about to

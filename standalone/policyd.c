@@ -95,14 +95,19 @@ pk_policyd_add(const struct pk_audit_source *source,
     const struct pk_audit_context *c, const struct pk_audit_item *i)
 {
 	bool intent = i->event == PK_AUDIT_DISPOSE_INTENT;
+	struct pk_audit_context shown = *c;
 
 	/* While the log cannot be written, intents do not even wait. */
 	if (intent && pk_policyd.log_failing)
 		return false;
-	if (pk_audit_log_add(pk_policyd.log, source, c, i) != PK_OK)
+	if (pk_policyd.policy != NULL && pk_policyd.policy->pseudonyms &&
+	    !pk_policyd_names_hide(&shown))
+		return false;
+	if (pk_audit_log_add(pk_policyd.log, source, &shown, i) != PK_OK)
 		return false;
 	if (!intent)
-		(void)!pk_unfinished_note(pk_policyd.unfinished, c->user, i);
+		(void)!pk_unfinished_note(pk_policyd.unfinished,
+		    pk_policyd_name_of(c->user), i);
 	pk_policyd_count(c, i);
 	return true;
 }
@@ -165,7 +170,8 @@ static void
 on_intent(void *arg, const char *user, const struct pk_audit_item *item)
 {
 	(void)arg;
-	if (pk_unfinished_note(pk_policyd.unfinished, user, item) != PK_OK)
+	if (pk_unfinished_note(pk_policyd.unfinished,
+	    pk_policyd_name_in_log(user), item) != PK_OK)
 		pk_log(PK_LOG_ERR, "audit: user=%s out of memory: an intent "
 		    "is not remembered", user);
 }
@@ -338,6 +344,7 @@ open_log(void)
 	pk_policyd.unfinished = pk_unfinished_new();
 	if (pk_policyd.unfinished == NULL)
 		return pk_policyd_fail("starting", "memory");
+	pk_policyd_names_begin();
 	pk_policyd.log = pk_audit_log_open(pk_policyd.audit_fd,
 	    pk_policyd.settings->audit_log, marked ? &mark : NULL, on_intent,
 	    NULL, why);

@@ -82,7 +82,8 @@ on_user(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 	/* Without an audit nobody can close them. */
 	a.unfinished = a.result == PK_WIRE_OK &&
 	    pk_policyd.policy->audit != PK_AUDIT_OFF ?
-	    (uint32_t)pk_unfinished_count(pk_policyd.unfinished, m.user) : 0;
+	    (uint32_t)pk_unfinished_count(pk_policyd.unfinished,
+	    pk_policyd_name_of(m.user)) : 0;
 	pk_wire_begin(&w, out_buf, PK_WIRE_USER_IS, 0, id);
 	pk_wire_put_user_is(&w, &a);
 	pk_peer_send(p, &w);
@@ -130,14 +131,16 @@ on_unfinished(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 	struct pk_audit_item item;
 	const void *place = NULL;
 	bool more = false;
+	const char *name;
 	struct pk_wire w;
 
 	if (!pk_wire_get_name(in, user))
 		return false;
+	name = pk_policyd_name_of(user);
 	pk_wire_begin(&w, out_buf, PK_WIRE_UNFINISHED_IS, 0, id);
 	/* What does not fit is told when these are closed. */
 	while (may_name(p, user) && !more &&
-	    pk_unfinished_next(pk_policyd.unfinished, user, &place, &item))
+	    pk_unfinished_next(pk_policyd.unfinished, name, &place, &item))
 		more = !pk_wire_put_item(&w, &item);
 	pk_peer_send(p, &w);
 	return true;
@@ -196,7 +199,8 @@ ends_nothing(const struct pk_audit_context *c, const struct pk_audit_item *i)
 {
 	return pk_unfinished_is_outcome(i->event) &&
 	    pk_policyd.policy->audit != PK_AUDIT_OFF &&
-	    !pk_unfinished_has(pk_policyd.unfinished, c->user, i->uidl);
+	    !pk_unfinished_has(pk_policyd.unfinished,
+	    pk_policyd_name_of(c->user), i->uidl);
 }
 
 static enum pk_wire_result
@@ -220,7 +224,8 @@ check_item(const struct pk_peer *p, const struct pk_audit_context *c,
 	if (is_braked(i))
 		return PK_WIRE_BRAKED;
 	/* They are remembered until they end, and memory is for everybody. */
-	if (intent && pk_unfinished_is_full(pk_policyd.unfinished, c->user))
+	if (intent && pk_unfinished_is_full(pk_policyd.unfinished,
+	    pk_policyd_name_of(c->user)))
 		return PK_WIRE_FAILED;
 	return PK_WIRE_OK;
 }

@@ -78,6 +78,19 @@ has_table(const struct pk_policy *p, struct saying *s)
 	return pk_policyd.parent == -1 || fd != -1;
 }
 
+/* Is there a key, if the policy hides users? */
+static bool
+has_key(const struct pk_policy *p, struct saying *s)
+{
+	char why[PK_PSEUDONYM_WHY], text[PK_PSEUDONYM_WHY + 32];
+
+	if (!p->pseudonyms || pk_policyd_names_need(why))
+		return true;
+	(void)snprintf(text, sizeof(text), "pseudonyms = yes: %s", why);
+	say_error(s, text);
+	return false;
+}
+
 /* What must not be lost where a load has much to say. */
 bool
 pk_policyd_tell_parent(enum pk_msg_type type, int pass)
@@ -202,7 +215,7 @@ load(const char *who, bool accept, char *text)
 
 	p = pk_policy_load(pk_policyd.policy_dir, pk_policyd.settings->policy,
 	    pk_policyd_clock(CLOCK_REALTIME), say_error, say_warning, &s);
-	if (p == NULL || !has_table(p, &s)) {
+	if (p == NULL || !has_table(p, &s) || !has_key(p, &s)) {
 		pk_policy_free(&p);
 		return false;
 	}

@@ -3,8 +3,8 @@
  * policyd_open.c opens everything, policyd_policy.c has the policy,
  * policyd_peers.c has the connections of those who ask, policyd_answers.c the
  * answers, policyd_groups.c resolves groups in the background, policyd_seal.c
- * seals the log, policyd_anchor.c tells of its seals, policyd_metrics.c tells
- * what policyd knows of all this, and
+ * seals the log, policyd_anchor.c tells of its seals, policyd_names.c hides users
+ * in it, policyd_metrics.c tells what policyd knows of all this, and
  * policyd_metrics_socket.c is where it is asked.  Nobody else includes this.
  *
  * SPDX-License-Identifier: ISC
@@ -25,6 +25,7 @@
 #include "standalone/metrics.h"
 #include "standalone/overdue.h"
 #include "standalone/policyd.h"
+#include "standalone/pseudonym.h"
 #include "standalone/unfinished.h"
 
 struct pk_policyd {
@@ -184,6 +185,24 @@ int pk_policyd_metrics_listen(int fd) PK_WARN_UNUSED;
 
 /* Take connections again, if it was not possible. */
 void pk_policyd_metrics_again(void);
+
+/* ---- policyd_names.c -------------------------------------------------------------------- */
+
+/* Before the log is read: the key of pseudonyms, if there is one. */
+void pk_policyd_names_begin(void);
+
+/* A policy wants pseudonyms: there is a key.  false: why says why not. */
+bool pk_policyd_names_need(char why[PK_PSEUDONYM_WHY]) PK_WARN_UNUSED;
+
+/*
+ * What intents of a user are remembered under; _in_log(): of one whom the log
+ * has under that name.  Valid until the next call.
+ */
+const char *pk_policyd_name_of(const char *user);
+const char *pk_policyd_name_in_log(const char *user);
+
+/* Put pseudonyms for user and ip.  false: libcrypto failed. */
+bool pk_policyd_names_hide(struct pk_audit_context *c) PK_WARN_UNUSED;
 
 /* ---- policyd_groups.c ---------------------------------------------------------------- */
 

@@ -50,7 +50,7 @@ static const struct command commands[] = {
 	    "retained" },
 	{ "policy", pk_policy_command, "the state of the policy in force; "
 	    "accept, reload" },
-	{ "audit", pk_audit_command, "verify audit logs" },
+	{ "audit", pk_audit_command, "seal, verify, show and export audit logs" },
 	{ "report", pk_report_command, "a page that tells what is in audit "
 	    "logs" },
 	{ "secret", run_secret, "set, generate, delete, list and import "

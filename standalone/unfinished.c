@@ -277,3 +277,40 @@ pk_unfinished_next(const struct pk_unfinished *f, const char *user,
 	item_r->has_size = e->has_size;
 	return true;
 }
+
+/* Those of one user to another memory. */
+static bool
+copy_user(const struct pk_unfinished *from, const char *user,
+    struct pk_unfinished *to, const char *name)
+{
+	struct pk_audit_item item;
+	const void *place = NULL;
+
+	while (pk_unfinished_next(from, user, &place, &item))
+		if (remember(to, name, &item) != PK_OK)
+			return false;
+	return true;
+}
+
+enum pk_err
+pk_unfinished_rename(struct pk_unfinished **fp, pk_unfinished_name *name,
+    void *arg)
+{
+	struct pk_unfinished *new = pk_unfinished_new();
+	char other[PK_AUDIT_USER_SIZE];
+	const struct user *u;
+	bool ok = new != NULL;
+	size_t i;
+
+	for (i = 0; i < USERS; i++)
+		for (u = (*fp)->users[i]; ok && u != NULL; u = u->next)
+			ok = name(arg, u->name, other) &&
+			    copy_user(*fp, u->name, new, other);
+	if (!ok) {
+		pk_unfinished_free(&new);
+		return PK_ERR_NOMEM;
+	}
+	pk_unfinished_free(fp);
+	*fp = new;
+	return PK_OK;
+}

@@ -28,6 +28,17 @@ void pk_unfinished_free(struct pk_unfinished **up);
 enum pk_err pk_unfinished_note(struct pk_unfinished *u, const char *user,
     const struct pk_audit_item *item) PK_WARN_UNUSED;
 
+/* Another name of a user.  false: there is none now. */
+typedef bool pk_unfinished_name(void *arg, const char *user,
+    char name_r[PK_AUDIT_USER_SIZE]);
+
+/*
+ * Remember them all under other names.  PK_ERR_NOMEM: also where name fails;
+ * nothing has changed.
+ */
+enum pk_err pk_unfinished_rename(struct pk_unfinished **up,
+    pk_unfinished_name *name, void *arg) PK_WARN_UNUSED;
+
 /* Is there one of user for this unique-id? */
 bool pk_unfinished_has(const struct pk_unfinished *u, const char *user,
     const char *uidl);

@@ -92,7 +92,7 @@ void pk_verdicts_carry_out(struct pk_verdicts *v, uint32_t msgno,
 uint32_t pk_verdicts_left(const struct pk_verdicts *v);
 
 /*
- * An item of event about message msgno, with its unique-id, size and Message-ID,
+ * An item of event about message msgno, with its unique-id, size, Message-ID
  * and the SHA-256 that session knows of it (NULL: there is no session).  For a
  * Message-ID an intent reads the message if nothing has yet; other records say
  * what is known.

@@ -108,7 +108,7 @@ test_maildir_ids_are_looked_for(void **state)
 }
 
 static void
-test_maildir_ids_do_without_a_message_that_cannot_be_read(void **state)
+test_maildir_ids_do_without_what_cannot_be_read(void **state)
 {
 	struct pk_maildrop *md;
 
@@ -179,7 +179,7 @@ main(void)
 		BOX_TEST(test_maildir_ids_are_seen_by_who_reads),
 		BOX_TEST(test_maildir_ids_of_what_was_not_read_to_its_end),
 		BOX_TEST(test_maildir_ids_are_looked_for),
-		BOX_TEST(test_maildir_ids_do_without_a_message_that_cannot_be_read),
+		BOX_TEST(test_maildir_ids_do_without_what_cannot_be_read),
 		BOX_TEST(test_maildir_ids_do_without_memory),
 		cmocka_unit_test(test_maildir_ids_keeps_many),
 	};

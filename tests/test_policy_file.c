@@ -261,12 +261,12 @@ test_policy_file_reads_every_value(void **state)
 	    "top = 4294967293 login-delay = 1y\n"
 	    "dispose = 'folder:Old Mail.2026_a-b' effective-from = 1970-01-02\n"
 	    "mode = dry-run max-share = 100%}\n"
-	    "audit = best-effort audit-hash = on\n");
+	    "audit = best-effort audit-hash = on pseudonyms = yes\n");
 	const struct pk_rule *r = &p->retention[0].rule;
 
 	(void)state;
 	assert_int_equal(p->audit, PK_AUDIT_BEST_EFFORT);
-	assert_true(p->audit_hash);
+	assert_true(p->audit_hash && p->pseudonyms);
 	assert_true(r->after_download == 5400);
 	assert_true(r->after_delivery == 129600);
 	assert_true(r->unread == 14 * DAY);
@@ -286,7 +286,7 @@ static void
 test_policy_file_reads_every_word(void **state)
 {
 	struct pk_policy *p = parse_fine("audit = off mode = dry-run\n"
-	    "audit-hash = off\n"
+	    "audit-hash = off pseudonyms = no\n"
 	    "apop { exclusive = no minimum-secret = 1024\n"
 	    "rule a { allow = never users = 'b' }\n"
 	    "rule b { allow = tls networks = '::1' }\n"
@@ -295,7 +295,7 @@ test_policy_file_reads_every_word(void **state)
 
 	(void)state;
 	assert_int_equal(p->audit, PK_AUDIT_OFF);
-	assert_false(p->audit_hash);
+	assert_false(p->audit_hash || p->pseudonyms);
 	assert_true(p->dry_run);
 	assert_false(p->exclusive);
 	assert_int_equal(p->minimum_secret, 1024);

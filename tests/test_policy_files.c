@@ -211,8 +211,8 @@ test_policy_file_says_the_errors_of_all_files(void **state)
 	    "a:2: expected a key or a block\n"
 	    "b:2: audit = x: expected required, best-effort or off\n"
 	    "b:3: until = x: expected a day from 1970 on, as \"2026-12-31\"\n"
-	    "c:1: no such option 'nonsense': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords\n"
+	    "c:1: no such option 'nonsense': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords\n"
 	    "d: expected text: there is a NUL octet in it");
 }
 

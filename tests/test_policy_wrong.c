@@ -25,11 +25,11 @@ static const struct {
 	{ "audit = on\n",
 	    "f:1: audit = on: expected required, best-effort or off" },
 	{ "MODE = enforce\n",
-	    "f:1: no such option 'MODE': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords" },
+	    "f:1: no such option 'MODE': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords" },
 	{ "modes = enforce\n",
-	    "f:1: no such option 'modes': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords" },
+	    "f:1: no such option 'modes': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords" },
 	{ "# a comment\n\nmode = never # another\n",
 	    "f:3: mode = never: expected enforce or dry-run" },
 	{ "/* a\ncomment */ mode = x\n",
@@ -178,20 +178,20 @@ static const struct {
 	    "f:1: no such option 'rule': expected one of users, networks, "
 	    "allow, until, warn-from" },
 	{ "a { b { c { d { e { } } } } }\n",
-	    "f:1: no such option 'a': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords\n"
+	    "f:1: no such option 'a': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords\n"
 	    "f:1: e: expected no block here" },
 	{ "modes = x\nmode = enforce\n/* a */ audits = { x,\n y }\n"
 	    "hold a {\n\tuser = b # c\n\tuntil = never\n}\n"
 	    "holds b {\n\tusers = x\n\tc = d\n\te { f = g }\n}\n"
 	    "mode = x",
-	    "f:1: no such option 'modes': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords\n"
-	    "f:3: no such option 'audits': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords\n"
+	    "f:1: no such option 'modes': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords\n"
+	    "f:3: no such option 'audits': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords\n"
 	    "f:6: no such option 'user': expected one of users, until, note\n"
-	    "f:9: no such option 'holds': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords\n"
+	    "f:9: no such option 'holds': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords\n"
 	    "f:14: mode: expected only once: it is in f:2 already\n"
 	    "f:7: until = never: expected a day from 1970 on, as "
 	    "\"2026-12-31\"" },
@@ -205,11 +205,11 @@ static const struct {
 	    "f:8: no such option 'mode': expected one of users, networks, "
 	    "allow, until, warn-from" },
 	{ "rule a { allow = tls }\n",
-	    "f:1: no such option 'rule': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords" },
+	    "f:1: no such option 'rule': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords" },
 	{ "holds a { }\n",
-	    "f:1: no such option 'holds': expected one of mode, audit, audit-hash, "
-	    "retention, hold, apop, passwords" },
+	    "f:1: no such option 'holds': expected one of mode, audit, "
+	    "audit-hash, pseudonyms, retention, hold, apop, passwords" },
 	{ "retention a { until = \"2027-01-01\" }\n",
 	    "f:1: no such option 'until': expected one of users, "
 	    "after-download, after-delivery, unread, unread-from, minimum, "
@@ -359,6 +359,9 @@ static const struct {
 	    "there are retention rules or holds" },
 	{ "audit = off\naudit-hash = on\n",
 	    "f:2: audit-hash = on: expected off, because audit = off" },
+	{ "pseudonyms = yes audit = off\n",
+	    "f:1: pseudonyms = yes: expected no, because audit = off" },
+	{ "pseudonyms = on\n", "f:1: pseudonyms = on: expected yes or no" },
 	{ "audit-hash = yes\n", "f:1: audit-hash = yes: expected on or off" },
 	{ "mode = a\n"
 	    "audit = b\n"

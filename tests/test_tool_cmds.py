@@ -326,6 +326,7 @@ class Hold(Tool):
         self.refused(1, "policy.d/50.conf:1: edit that by hand", "hold",
                      "release", "m")
         for more in ('hold "o" { users = { "b" } }\n', "mode = dry-run\n",
+                     "audit-hash = on\n", "pseudonyms = yes\n",
                      POLICY, 'passwords { rule "x" { allow = tls } }\n'):
             self.policy(more and 'hold "n" { users = { "ann" } }\n' + more,
                         "policy.d/hold-n.conf")

@@ -246,6 +246,52 @@ test_unfinished_is_full_for_one_user_alone(void **state)
 	assert_false(pk_unfinished_is_full(u, "anna"));
 }
 
+static bool
+in_capitals(void *arg, const char *user, char name_r[PK_AUDIT_USER_SIZE])
+{
+	size_t k;
+
+	for (k = 0; user[k] != '\0'; k++)
+		name_r[k] = (char)(user[k] - 'a' + 'A');
+	name_r[k] = '\0';
+	return arg == NULL || strcmp(user, arg) != 0;
+}
+
+static void
+test_unfinished_takes_other_names(void **state)
+{
+	char bob[] = "bob";
+	const void *place = NULL;
+	struct pk_audit_item i;
+	long n, total = 1;
+
+	(void)state;
+	intend("anna", "1.a", "hold:case-1");
+	intend("anna", "2.b", "x");
+	intend("bob", "1.a", "y");
+	/* All of them, or none. */
+	assert_int_equal(pk_unfinished_rename(&u, in_capitals, bob),
+	    PK_ERR_NOMEM);
+	assert_int_equal(listed("anna") + listed("bob"), 3);
+	for (n = 0; n < total; n++) {
+		alloc_arm(n);
+		if (pk_unfinished_rename(&u, in_capitals, NULL) == PK_OK)
+			break;
+		total = alloc_count() + 1;
+		alloc_arm(-1);
+		assert_int_equal(listed("anna") + listed("bob"), 3);
+	}
+	alloc_arm(-1);
+	assert_true(n > 3);
+	assert_int_equal(listed("anna") + listed("bob"), 0);
+	assert_int_equal(listed("ANNA"), 2);
+	assert_true(pk_unfinished_next(u, "BOB", &place, &i));
+	assert_string_equal(i.uidl, "1.a");
+	assert_string_equal(i.reason, "y");
+	assert_int_equal(note(PK_AUDIT_DISPOSED, "ANNA", "1.a", ""), PK_OK);
+	assert_int_equal(listed("ANNA"), 1);
+}
+
 int
 main(void)
 {
@@ -253,6 +299,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_unfinished_remembers_an_intent_as_it_was),
 		TEST(test_unfinished_ends_by_outcomes_alone),
+		TEST(test_unfinished_takes_other_names),
 		TEST(test_unfinished_ends_only_the_one_that_is_meant),
 		TEST(test_unfinished_takes_the_newer_of_two_intents),
 		TEST(test_unfinished_agrees_with_a_list),

@@ -1,5 +1,5 @@
-"""What a record says of its message: the Message-ID, and the SHA-256 of what the
-client has got.
+"""What a record says of its message: the Message-ID, and the SHA-256 of what
+the client has got.
 
 SPDX-License-Identifier: ISC
 """
