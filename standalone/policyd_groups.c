@@ -367,6 +367,9 @@ start_child(void)
 			(void)waitpid(groups.child, NULL, 0);
 		}
 		groups.child = 0;
+		if (groups.output != NULL)
+			event_free(groups.output);
+		groups.output = NULL;
 		close(fds[0]);
 		return;
 	}

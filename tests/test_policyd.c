@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "engine/wire.h"
 #include "standalone/audit_seal.h"
 #include "standalone/channel.h"
@@ -43,6 +45,8 @@ static struct {
 	int syncs;		/* calls of fdatasync(2) */
 	bool sync_fails;
 	bool pipes_fail;
+	bool watching_fails;	/* of a pipe */
+	int events;		/* that were made and not freed */
 	bool fake_groups;
 	bool groups_fail;
 	char members[2][2][32];	/* of the groups "one" and "two" */
@@ -55,6 +59,14 @@ int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __real_pipe2(int fds[2], int flags);
 int __wrap_pipe2(int fds[2], int flags);
+struct event *__real_event_new(struct event_base *base, evutil_socket_t fd,
+    short what, event_callback_fn callback, void *arg);
+struct event *__wrap_event_new(struct event_base *base, evutil_socket_t fd,
+    short what, event_callback_fn callback, void *arg);
+void __real_event_free(struct event *ev);
+void __wrap_event_free(struct event *ev);
+int __real_event_add(struct event *ev, const struct timeval *timeout);
+int __wrap_event_add(struct event *ev, const struct timeval *timeout);
 struct group *__real_getgrnam(const char *name);
 struct group *__wrap_getgrnam(const char *name);
 struct passwd *__real_getpwent(void);
@@ -73,11 +85,43 @@ __wrap_fdatasync(int fd)
 	return __real_fdatasync(fd);
 }
 
+static int last_pipe = -2;	/* its end to read from; timers have -1 */
+
 int
 __wrap_pipe2(int fds[2], int flags)
 {
+	int rc;
+
 	errno = EMFILE;
-	return shared->pipes_fail ? -1 : __real_pipe2(fds, flags);
+	rc = shared->pipes_fail ? -1 : __real_pipe2(fds, flags);
+	if (rc == 0)
+		last_pipe = fds[0];
+	return rc;
+}
+
+struct event *
+__wrap_event_new(struct event_base *base, evutil_socket_t fd, short what,
+    event_callback_fn callback, void *arg)
+{
+	shared->events++;
+	return __real_event_new(base, fd, what, callback, arg);
+}
+
+void
+__wrap_event_free(struct event *ev)
+{
+	shared->events--;
+	__real_event_free(ev);
+}
+
+int
+__wrap_event_add(struct event *ev, const struct timeval *timeout)
+{
+	if (!shared->watching_fails || event_get_fd(ev) != last_pipe)
+		return __real_event_add(ev, timeout);
+	last_pipe = -2;			/* the number is another's soon */
+	errno = ENOMEM;
+	return -1;
 }
 
 struct group *
@@ -1522,6 +1566,29 @@ test_policyd_says_when_it_cannot_ask_for_groups(void **state)
 }
 
 static void
+test_policyd_keeps_no_event_of_a_child_it_cannot_hear(void **state)
+{
+	unsigned told;
+	int before;
+
+	(void)state;
+	shared->fake_groups = shared->watching_fails = true;
+	TEXT(shared->members[0][0], "anna");
+	settings.group_refresh = 1;
+	start(BY_GROUP);
+	root = peer(0, "", true);
+	assert_int_equal(user_is(root, "anna", "").result, PK_WIRE_NOT_YET);
+	told = logged("groups cannot be resolved");
+	before = shared->events;
+	WAIT_UNTIL(logged("groups cannot be resolved") >= told + 2);
+	assert_int_equal(user_is(root, "anna", "").result, PK_WIRE_NOT_YET);
+	assert_int_equal(shared->events, before);
+	shared->watching_fails = false;
+	WAIT_UNTIL(is_in("anna", "one"));
+	close(root);
+}
+
+static void
 test_policyd_lets_nobody_in_before_the_groups_are_known(void **state)
 {
 	(void)state;
@@ -2164,6 +2231,7 @@ main(void)
 		TEST(test_policyd_follows_its_groups),
 		TEST(test_policyd_follows_the_spelling_of_names),
 		TEST(test_policyd_says_when_it_cannot_ask_for_groups),
+		TEST(test_policyd_keeps_no_event_of_a_child_it_cannot_hear),
 		TEST(test_policyd_lets_nobody_in_before_the_groups_are_known),
 		TEST(test_policyd_says_once_that_nothing_is_sealed),
 		TEST(test_policyd_seals_when_there_is_something_new),
