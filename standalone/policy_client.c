@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "standalone/packets.h"
 #include "standalone/policy_client.h"
 
 /* Octets that may wait to be sent; more count as away. */
@@ -27,19 +28,12 @@ struct question {
 	bool away;			/* asked over a channel that is gone */
 };
 
-struct packet {
-	struct packet *next;
-	size_t len;
-	uint8_t data[];
-};
-
 struct pk_policy_client {
 	struct event_base *base;
 	int fd;				/* -1: none */
 	struct event *rd, *wr, *timer;
 	struct question *questions, **tail;	/* in the order of deadlines */
-	struct packet *out, **out_tail;
-	size_t out_octets;
+	struct pk_packets out;
 	uint32_t last_id;
 	bool silent;			/* it has let a question time out */
 	uint8_t buf[PK_WIRE_MAX];	/* of the packet being made */
@@ -126,19 +120,6 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 /* ---- the channel ---------------------------------------------------------------- */
 
 static void
-drop_out(struct pk_policy_client *c)
-{
-	struct packet *next;
-
-	for (; c->out != NULL; c->out = next) {
-		next = c->out->next;
-		free(c->out);
-	}
-	c->out_tail = &c->out;
-	c->out_octets = 0;
-}
-
-static void
 disconnect(struct pk_policy_client *c)
 {
 	if (c->rd != NULL)
@@ -149,7 +130,7 @@ disconnect(struct pk_policy_client *c)
 	if (c->fd != -1)
 		close(c->fd);
 	c->fd = -1;
-	drop_out(c);
+	pk_packets_drop(&c->out);
 	all_away(c);
 }
 
@@ -186,23 +167,16 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 static void
 flush_out(struct pk_policy_client *c)
 {
-	struct packet *k;
-
-	while ((k = c->out) != NULL) {
-		if (send(c->fd, k->data, k->len, MSG_NOSIGNAL |
-		    MSG_DONTWAIT) < 0) {
-			if (errno == EAGAIN || errno == EINTR ||
-			    errno == ENOBUFS)
-				event_add(c->wr, NULL);
-			else
-				disconnect(c);
-			return;
-		}
-		c->out = k->next;
-		c->out_octets -= k->len;
-		free(k);
+	switch (pk_packets_flush(&c->out, c->fd)) {
+	case PK_PACKETS_SENT:
+		break;
+	case PK_PACKETS_WAIT:
+		event_add(c->wr, NULL);
+		break;
+	case PK_PACKETS_GONE:
+		disconnect(c);
+		break;
 	}
-	c->out_tail = &c->out;
 }
 
 static void
@@ -223,7 +197,7 @@ pk_policy_client_new(struct event_base *base)
 	c->base = base;
 	c->fd = -1;
 	c->tail = &c->questions;
-	c->out_tail = &c->out;
+	pk_packets_init(&c->out);
 	c->timer = event_new(base, -1, 0, on_timer, c);
 	if (c->timer == NULL) {
 		free(c);
@@ -256,21 +230,10 @@ pk_policy_client_begin(struct pk_policy_client *c, struct pk_wire *w,
 static bool
 send_packet(struct pk_policy_client *c, const struct pk_wire *w)
 {
-	struct packet *k;
-
-	if (c->out == NULL && send(c->fd, w->data, w->len, MSG_NOSIGNAL |
-	    MSG_DONTWAIT) >= 0)
-		return true;
-	if (c->out_octets + w->len > OUT_MAX ||
-	    (k = malloc(sizeof(*k) + w->len)) == NULL)
+	if (pk_packets_send(&c->out, c->fd, w, OUT_MAX) != PK_OK)
 		return false;
-	k->next = NULL;
-	k->len = w->len;
-	memcpy(k->data, w->data, w->len);
-	*c->out_tail = k;
-	c->out_tail = &k->next;
-	c->out_octets += w->len;
-	event_add(c->wr, NULL);
+	if (c->out.first != NULL)
+		event_add(c->wr, NULL);
 	return true;
 }
 
@@ -316,6 +279,7 @@ pk_policy_client_flush(struct pk_policy_client *c, int ms)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLOUT };
 
-	while (c->fd != -1 && c->out != NULL && poll(&p, 1, ms) == 1)
+	while (c->fd != -1 && c->out.first != NULL &&
+	    poll(&p, 1, ms) == 1)
 		flush_out(c);
 }

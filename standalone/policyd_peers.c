@@ -26,17 +26,11 @@
 /* Connections to the socket of one system user. */
 #define OWN_MAX		100
 
-/* Packets that may wait for one peer; one that takes none is ended. */
-#define OUT_MAX		256
+/* Octets that may wait for one peer; one that takes none is ended. */
+#define OUT_MAX		(2 * PK_WIRE_MAX)
 
 /* Records that may wait before they are written at once. */
 #define COMMIT_AT	4096
-
-struct pk_packet {
-	struct pk_packet *next;
-	size_t len;
-	uint8_t data[];
-};
 
 /* An answer that waits for the disk. */
 struct waiter {
@@ -55,18 +49,6 @@ static uint8_t in_buf[PK_WIRE_MAX + 1];
 static uint8_t out_buf[PK_WIRE_MAX];
 
 /* ---- the end of a peer ---------------------------------------------------------------- */
-
-static void
-peer_free(struct pk_peer *p)
-{
-	struct pk_packet *next;
-
-	for (; p->out != NULL; p->out = next) {
-		next = p->out->next;
-		free(p->out);
-	}
-	free(p);
-}
 
 static void
 peer_end(struct pk_peer *p)
@@ -102,7 +84,8 @@ reap(void)
 			continue;
 		}
 		*pp = p->next;
-		peer_free(p);
+		pk_packets_drop(&p->out);
+		free(p);
 	}
 }
 
@@ -119,25 +102,17 @@ peer_nonsense(struct pk_peer *p, const char *what)
 static void
 peer_flush(struct pk_peer *p)
 {
-	struct pk_packet *next;
-
-	while (p->out != NULL) {
-		if (send(p->fd, p->out->data, p->out->len, MSG_NOSIGNAL |
-		    MSG_DONTWAIT) < 0) {
-			if (errno == EAGAIN || errno == EINTR ||
-			    errno == ENOBUFS)
-				event_add(p->wr, NULL);
-			else
-				peer_end(p);
-			return;
-		}
-		next = p->out->next;
-		free(p->out);
-		p->out = next;
-		p->out_count--;
+	switch (pk_packets_flush(&p->out, p->fd)) {
+	case PK_PACKETS_SENT:
+		event_add(p->rd, NULL);
+		break;
+	case PK_PACKETS_WAIT:
+		event_add(p->wr, NULL);
+		break;
+	case PK_PACKETS_GONE:
+		peer_end(p);
+		break;
 	}
-	p->out_tail = &p->out;
-	event_add(p->rd, NULL);
 }
 
 static void
@@ -151,26 +126,14 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 void
 pk_peer_send(struct pk_peer *p, const struct pk_wire *w)
 {
-	struct pk_packet *k;
-
 	if (p->dead)
 		return;
-	if (p->out == NULL && send(p->fd, w->data, w->len, MSG_NOSIGNAL |
-	    MSG_DONTWAIT) >= 0)
-		return;
-	k = p->out_count < OUT_MAX ? malloc(sizeof(*k) + w->len) : NULL;
-	if (k == NULL) {
+	if (pk_packets_send(&p->out, p->fd, w, OUT_MAX) != PK_OK) {
 		peer_end(p);
-		return;
+	} else if (p->out.first != NULL) {
+		event_del(p->rd);
+		event_add(p->wr, NULL);
 	}
-	k->next = NULL;
-	k->len = w->len;
-	memcpy(k->data, w->data, w->len);
-	*p->out_tail = k;
-	p->out_tail = &k->next;
-	p->out_count++;
-	event_del(p->rd);
-	event_add(p->wr, NULL);
 }
 
 void
@@ -262,7 +225,7 @@ on_peer(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	for (i = 0; i < TURN && !p->dead && p->out == NULL; i++) {
+	for (i = 0; i < TURN && !p->dead && p->out.first == NULL; i++) {
 		n = recv(fd, in_buf, sizeof(in_buf), MSG_DONTWAIT);
 		/* It ended with answers unread: its records are there. */
 		if (n < 0 && errno == ECONNRESET)
@@ -308,7 +271,7 @@ peer_new(int fd, uid_t uid, pid_t pid)
 	p->fd = fd;
 	p->uid = uid;
 	p->pid = pid;
-	p->out_tail = &p->out;
+	pk_packets_init(&p->out);
 	p->next = book.first;
 	p->prev = &book.first;
 	if (p->next != NULL)

@@ -7,9 +7,8 @@
 #ifndef PK_POLICYD_PEERS_H
 #define PK_POLICYD_PEERS_H
 
+#include "standalone/packets.h"
 #include "standalone/policyd_private.h"
-
-struct pk_packet;
 
 struct pk_peer {
 	struct pk_peer *next, **prev;
@@ -20,8 +19,7 @@ struct pk_peer {
 	bool anybody;			/* may name any user */
 	char only[PK_AUDIT_USER_SIZE];	/* else: this one */
 	struct event *rd, *wr;
-	struct pk_packet *out, **out_tail;
-	unsigned out_count;
+	struct pk_packets out;
 	unsigned waiting;		/* answers that wait for the disk */
 	bool dead;			/* freed by reap(), once nothing waits */
 };
