@@ -182,6 +182,12 @@ pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
 	return PK_OK;
 }
 
+void
+pk_audit_log_lose(struct pk_audit_log *l)
+{
+	l->lost++;
+}
+
 size_t
 pk_audit_log_waiting(const struct pk_audit_log *l)
 {

@@ -95,6 +95,9 @@ enum pk_err pk_audit_log_add(struct pk_audit_log *l,
     const struct pk_audit_context *context, const struct pk_audit_item *item)
     PK_WARN_UNUSED;
 
+/* A record is lost because others need the room. */
+void pk_audit_log_lose(struct pk_audit_log *l);
+
 /* Records that wait. */
 size_t pk_audit_log_waiting(const struct pk_audit_log *l);
 

@@ -138,6 +138,7 @@ log_fails(void)
 	if (pk_policyd.log_failing)
 		return;
 	pk_policyd.log_failing = true;
+	pk_policyd.failures++;
 	pk_log(PK_LOG_ERR, "audit: %s: nothing is disposed of until it can be "
 	    "written", pk_policyd.log_why);
 	/* It waits: the log is tried until it can be written. */

@@ -13,6 +13,9 @@
 #include "standalone/log.h"
 #include "standalone/policyd_peers.h"
 
+/* Records of one user that may wait while the log cannot be written. */
+#define KEPT_MAX (PK_AUDIT_LOG_WAITING / 16)
+
 static uint8_t out_buf[PK_WIRE_MAX];
 
 /* ---- what the policy says ---------------------------------------------------------------- */
@@ -40,7 +43,7 @@ freeze(struct pk_user_policy *up)
 }
 
 static enum pk_wire_result
-ask_user(const struct pk_peer *p, const struct pk_wire_user *m,
+ask_user(struct pk_peer *p, const struct pk_wire_user *m,
     struct pk_wire_user_is *a)
 {
 	int64_t now = pk_policyd_earliest();
@@ -55,6 +58,7 @@ ask_user(const struct pk_peer *p, const struct pk_wire_user *m,
 	case PK_ERR_NOTFOUND:
 		pk_log(PK_LOG_ERR, "policy: user=%s the users file names the "
 		    "rule \"%s\", which does not exist", m->user, m->rule);
+		pk_peer_charge(p, 0, PK_SHARE_LOG_LINE);
 		return PK_WIRE_UNKNOWN_RULE;
 	case PK_ERR_LIMIT:
 		return PK_WIRE_NOT_YET;
@@ -250,22 +254,54 @@ check_items(const struct pk_peer *p, const struct pk_wire *in,
 	return result;
 }
 
+/*
+ * While the log cannot be written, what waits must not be one user's alone:
+ * memory is for everybody.
+ */
+static bool
+has_room(const struct pk_peer *p)
+{
+	struct pk_share *s = p->share;
+
+	if (!pk_policyd.log_failing || !s->limited)
+		return true;
+	if (s->failure != pk_policyd.failures)
+		s->kept = 0;
+	s->failure = pk_policyd.failures;
+	return s->kept++ < KEPT_MAX;
+}
+
+static bool
+add_item(const struct pk_peer *p, const struct pk_audit_source *source,
+    const struct pk_audit_context *c, const struct pk_audit_item *i)
+{
+	if (i->event == PK_AUDIT_DISPOSE_INTENT || has_room(p))
+		return pk_policyd_add(source, c, i);
+	pk_audit_log_lose(pk_policyd.log);
+	return false;
+}
+
 static enum pk_wire_result
-add_items(const struct pk_peer *p, struct pk_wire *in,
+add_items(struct pk_peer *p, struct pk_wire *in,
     const struct pk_audit_context *c)
 {
 	struct pk_audit_source source = { .uid = p->uid, .pid = p->pid,
 	    .policy = pk_policyd.policy->hash };
 	enum pk_wire_result result = PK_WIRE_OK;
+	size_t context = in->at;
 	struct pk_audit_item item;
+	unsigned count = 0;
 
 	while (pk_wire_get_item(in, &item)) {
+		count++;
 		/* The second outcome in the packet of one intent. */
 		if (ends_nothing(c, &item))
 			result = PK_WIRE_DENIED;
-		else if (!pk_policyd_add(&source, c, &item))
+		else if (!add_item(p, &source, c, &item))
 			result = PK_WIRE_FAILED;
 	}
+	pk_peer_charge(p, count, pk_share_lines(count, context,
+	    in->len - context));
 	return result;
 }
 
@@ -363,6 +399,7 @@ on_narrow(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 	if (p->trusted) {
 		p->trusted = false;
 		p->anybody = user[0] == '\0';
+		p->share->limited = !p->anybody;
 		memcpy(p->only, user, sizeof(p->only));
 	}
 	pk_peer_recorded(p, id, result);

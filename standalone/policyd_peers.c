@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,12 +20,12 @@
 #include "standalone/log.h"
 #include "standalone/policyd_peers.h"
 
-/* Peers at most; packets of one before others have their turn. */
+/* Peers at most. */
 #define PEERS_MAX	20000
-#define TURN		32
 
-/* Connections to the socket of one system user. */
+/* Connections to the socket of one system user, and taken at once. */
 #define OWN_MAX		100
+#define ACCEPT_MAX	128
 
 /* Octets that may wait for one peer; one that takes none is ended. */
 #define OUT_MAX		(2 * PK_WIRE_MAX)
@@ -41,17 +42,17 @@ struct waiter {
 
 static struct {
 	struct pk_peer *first, *dead;
-	struct event *listener, *commit;
+	struct event *listener;
 	struct waiter *waiters;
+	unsigned room;			/* for peers, by open files */
 } book;
 
-static uint8_t in_buf[PK_WIRE_MAX + 1];
 static uint8_t out_buf[PK_WIRE_MAX];
 
 /* ---- the end of a peer ---------------------------------------------------------------- */
 
-static void
-peer_end(struct pk_peer *p)
+void
+pk_peer_end(struct pk_peer *p)
 {
 	if (p->dead)
 		return;
@@ -69,7 +70,7 @@ peer_end(struct pk_peer *p)
 	if (book.listener != NULL)
 		event_add(book.listener, NULL);
 	/* Later: whoever called us may still look at it. */
-	event_active(book.commit, EV_TIMEOUT, 0);
+	pk_turns_soon();
 }
 
 /* Free the dead. */
@@ -79,22 +80,31 @@ reap(void)
 	struct pk_peer **pp = &book.dead, *p;
 
 	while ((p = *pp) != NULL) {
-		if (p->waiting > 0) {
+		if (p->waiting > 0 || p->ready) {
 			pp = &p->next;
 			continue;
 		}
 		*pp = p->next;
+		pk_share_leave(p->share);
 		pk_packets_drop(&p->out);
 		free(p);
 	}
 }
 
-static void
-peer_nonsense(struct pk_peer *p, const char *what)
+void
+pk_peer_nonsense(struct pk_peer *p, const char *what)
 {
 	pk_log(PK_LOG_ERR, "policyd: uid=%u pid=%d sent nonsense (%s) and is "
 	    "ended", p->uid, (int)p->pid, what);
-	peer_end(p);
+	pk_peer_charge(p, 0, PK_SHARE_LOG_LINE);
+	pk_peer_end(p);
+}
+
+void
+pk_peer_charge(struct pk_peer *p, unsigned records, int64_t octets)
+{
+	p->share->used += records;
+	pk_share_spend(p->share, octets);
 }
 
 /* ---- sending --------------------------------------------------------------------------- */
@@ -104,13 +114,13 @@ peer_flush(struct pk_peer *p)
 {
 	switch (pk_packets_flush(&p->out, p->fd)) {
 	case PK_PACKETS_SENT:
-		event_add(p->rd, NULL);
+		pk_peer_listen(p);
 		break;
 	case PK_PACKETS_WAIT:
 		event_add(p->wr, NULL);
 		break;
 	case PK_PACKETS_GONE:
-		peer_end(p);
+		pk_peer_end(p);
 		break;
 	}
 }
@@ -129,7 +139,7 @@ pk_peer_send(struct pk_peer *p, const struct pk_wire *w)
 	if (p->dead)
 		return;
 	if (pk_packets_send(&p->out, p->fd, w, OUT_MAX) != PK_OK) {
-		peer_end(p);
+		pk_peer_end(p);
 	} else if (p->out.first != NULL) {
 		event_del(p->rd);
 		event_add(p->wr, NULL);
@@ -146,12 +156,9 @@ pk_peer_recorded(struct pk_peer *p, uint32_t id, enum pk_wire_result result)
 	pk_peer_send(p, &w);
 }
 
-static void
-on_commit(evutil_socket_t fd, short what, void *arg)
+void
+pk_peers_end_round(void)
 {
-	(void)fd;
-	(void)what;
-	(void)arg;
 	/* What cannot be written is tried again every second, not every time. */
 	if (!pk_policyd.log_failing)
 		(void)pk_policyd_commit(book.waiters != NULL);
@@ -174,18 +181,12 @@ pk_peer_wait_for_disk(struct pk_peer *p, uint32_t id)
 	w->next = book.waiters;
 	book.waiters = w;
 	p->waiting++;
-	/*
-	 * on_commit() runs behind every peer that has something to say now:
-	 * what they say goes to disk together.
-	 */
 }
 
 void
 pk_peers_have_written(void)
 {
-	/* Others reach the file with them, and the disk a moment later. */
-	event_active(book.commit, EV_TIMEOUT, 0);
-	/* One turn of a peer may be more than what can wait. */
+	/* A round may be more than what can wait. */
 	if (pk_audit_log_waiting(pk_policyd.log) >= COMMIT_AT &&
 	    !pk_policyd.log_failing)
 		(void)pk_policyd_commit(book.waiters != NULL);
@@ -204,6 +205,7 @@ pk_peers_committed(bool ok)
 		next = w->next;
 		p->waiting--;
 		pk_peer_recorded(p, w->id, ok ? PK_WIRE_OK : PK_WIRE_FAILED);
+		pk_peer_listen(p);
 		free(w);
 	}
 }
@@ -215,61 +217,46 @@ is_administrator(uid_t uid)
 	return uid == 0 || uid == geteuid();
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
-
-static void
-on_peer(evutil_socket_t fd, short what, void *arg)
-{
-	struct pk_peer *p = arg;
-	unsigned i;
-	ssize_t n;
-
-	(void)what;
-	for (i = 0; i < TURN && !p->dead && p->out.first == NULL; i++) {
-		n = recv(fd, in_buf, sizeof(in_buf), MSG_DONTWAIT);
-		/* It ended with answers unread: its records are there. */
-		if (n < 0 && errno == ECONNRESET)
-			n = recv(fd, in_buf, sizeof(in_buf), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) {
-			peer_end(p);
-			return;
-		}
-		if (!pk_answer(p, in_buf, (size_t)n)) {
-			peer_nonsense(p, "malformed");
-			return;
-		}
-	}
-}
-
 /* ---- new peers ---------------------------------------------------------------------------------- */
 
-static struct pk_peer *
-peer_new(int fd, uid_t uid, pid_t pid)
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct pk_peer *p = pk_policyd.peers < PEERS_MAX ?
+	(void)fd;
+	(void)what;
+	pk_turns_want(arg);
+}
+
+/* A peer that has a place in the share, which is not its any more on failure. */
+static struct pk_peer *
+peer_new(int fd, struct pk_share *share, pid_t pid)
+{
+	struct pk_peer *p = share != NULL && pk_policyd.peers < PEERS_MAX ?
 	    calloc(1, sizeof(*p)) : NULL;
 
 	if (p != NULL) {
-		p->rd = event_new(pk_policyd.base, fd, EV_READ | EV_PERSIST,
-		    on_peer, p);
+		p->rd = event_new(pk_policyd.base, fd, EV_READ, on_readable,
+		    p);
 		p->wr = event_new(pk_policyd.base, fd, EV_WRITE, on_writable,
 		    p);
 	}
 	if (p == NULL || p->rd == NULL || p->wr == NULL ||
+	    event_priority_set(p->rd, 0) != 0 ||
 	    event_add(p->rd, NULL) != 0) {
 		pk_log(PK_LOG_ERR, "policyd: no room for another peer");
 		if (p != NULL && p->rd != NULL)
 			event_free(p->rd);
 		if (p != NULL && p->wr != NULL)
 			event_free(p->wr);
+		if (share != NULL)
+			pk_share_leave(share);
 		free(p);
 		close(fd);
 		return NULL;
 	}
 	p->fd = fd;
-	p->uid = uid;
+	p->share = share;
+	p->uid = share->uid;
 	p->pid = pid;
 	pk_packets_init(&p->out);
 	p->next = book.first;
@@ -281,87 +268,140 @@ peer_new(int fd, uid_t uid, pid_t pid)
 	return p;
 }
 
+/*
+ * The processes of a user together have a share, so that more of them are not
+ * more than one.  popkeepd's own that serve many users have one each: they
+ * cannot connect anew.
+ */
+static struct pk_share *
+share_for(uid_t uid, bool together, bool limited)
+{
+	struct pk_share *s = together ? pk_share_of_uid(uid, pk_turns_now()) :
+	    pk_share_of_peer(uid, pk_turns_now());
+
+	if (s != NULL)
+		s->limited = limited;
+	return s;
+}
+
 void
 pk_peers_add(int fd, uid_t uid, pid_t pid, const char *only, bool trusted)
 {
-	struct pk_peer *p = peer_new(fd, uid, pid);
+	bool anybody = !trusted && only[0] == '\0';
+	bool one = !trusted && !anybody;
+	struct pk_peer *p = peer_new(fd, share_for(uid, one, one), pid);
 
 	if (p == NULL)
 		return;
 	p->trusted = trusted;
-	p->anybody = only[0] == '\0';
+	p->anybody = anybody;
 	(void)snprintf(p->only, sizeof(p->only), "%s", only);
 }
 
 /* A system user's process names that user; who has no name, nobody. */
 static void
-set_only(struct pk_peer *p)
+look_up_name(struct pk_share *s)
 {
-	struct passwd *pw = getpwuid(p->uid);
+	struct passwd *pw = getpwuid(s->uid);
 	struct pk_span name;
 
+	s->name[0] = '\0';
 	if (pw == NULL)
 		return;
 	name.data = (const uint8_t *)pw->pw_name;
 	name.len = strlen(pw->pw_name);
 	if (pk_username_canonical(&pk_policyd.settings->names, name,
-	    p->only) != PK_OK)
-		p->only[0] = '\0';
+	    s->name) != PK_OK)
+		s->name[0] = '\0';
 }
 
-/* Has this user as many as one may have?  Others need room, too. */
-static bool
-has_enough(uid_t uid)
+/* The name service may take its time: connecting does not ask it each time. */
+static const char *
+name_of(struct pk_share *s)
 {
-	const struct pk_peer *p;
-	unsigned count = 0;
+	int64_t now = pk_turns_now();
 
-	for (p = book.first; p != NULL; p = p->next)
-		count += p->uid == uid;
-	return count >= OWN_MAX;
+	if (s->named == 0 || s->serial != pk_policyd.serial ||
+	    now - s->named >= PK_SHARE_NAME_SECONDS * 1000) {
+		look_up_name(s);
+		s->named = now;
+		s->serial = pk_policyd.serial;
+	}
+	return s->name;
 }
 
+/* Connections of one uid at most: others need room, too. */
+static unsigned
+most_of(bool anybody)
+{
+	return anybody ? book.room / 2 : OWN_MAX;
+}
+
+/* Somebody has connected to the socket; fd is closed if that is too much. */
+static void
+welcome(int fd, const struct ucred *cred)
+{
+	const struct pk_policyd_settings *s = pk_policyd.settings;
+	bool anybody = s->has_virtual_uid && cred->uid == s->virtual_uid;
+	bool trusted = is_administrator(cred->uid);
+	struct pk_share *share = share_for(cred->uid, !trusted,
+	    !trusted && !anybody);
+	struct pk_peer *p;
+
+	if (share != NULL && !trusted && share->peers > most_of(anybody)) {
+		pk_share_leave(share);
+		close(fd);
+		return;
+	}
+	p = peer_new(fd, share, cred->pid);
+	if (p == NULL)
+		return;
+	p->trusted = trusted;
+	p->anybody = anybody && !trusted;
+	if (!trusted && !anybody)
+		memcpy(p->only, name_of(share), sizeof(p->only));
+}
+
+/* All that wait, so that one who connects all the time keeps out nobody. */
 static void
 on_accept(evutil_socket_t listen_fd, short what, void *arg)
 {
-	const struct pk_policyd_settings *s = pk_policyd.settings;
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	struct pk_peer *p;
-	bool anybody;
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	unsigned i;
+	int fd = -1;
 
 	(void)what;
 	(void)arg;
+	for (i = 0; i < ACCEPT_MAX; i++) {
+		fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK |
+		    SOCK_CLOEXEC);
+		if (fd == -1)
+			break;
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+			welcome(fd, &cred);
+		else
+			close(fd);
+	}
 	/* Not asked again and again until one of our peers has ended. */
 	if (fd == -1 && errno == EMFILE && pk_policyd.peers > 0)
 		event_del(book.listener);
-	if (fd == -1)
-		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
-		close(fd);
-		return;
-	}
-	anybody = s->has_virtual_uid && cred.uid == s->virtual_uid;
-	if (!is_administrator(cred.uid) && !anybody &&
-	    has_enough(cred.uid)) {
-		close(fd);
-		return;
-	}
-	p = peer_new(fd, cred.uid, cred.pid);
-	if (p == NULL)
-		return;
-	p->trusted = is_administrator(p->uid);
-	p->anybody = anybody;
-	if (!p->trusted && !p->anybody)
-		set_only(p);
+}
+
+static unsigned
+room_for_peers(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur < PEERS_MAX ? (unsigned)limit.rlim_cur : PEERS_MAX;
 }
 
 int
 pk_peers_listen(int fd)
 {
-	book.commit = event_new(pk_policyd.base, -1, 0, on_commit, NULL);
-	if (book.commit == NULL)
+	book.room = room_for_peers();
+	if (pk_turns_start() != 0)
 		return -1;
 	if (fd == -1)
 		return 0;

@@ -1,11 +1,13 @@
 /*
  * The inside of popkeep-policyd: policyd.c has the clock, the log and the loop,
  * policyd_open.c opens everything, policyd_policy.c has the policy,
- * policyd_peers.c has the connections of those who ask, policyd_answers.c the
- * answers, policyd_groups.c resolves groups in the background, policyd_seal.c
- * seals the log, policyd_anchor.c tells of its seals, policyd_names.c hides users
- * in it, policyd_metrics.c tells what policyd knows of all this, and
- * policyd_metrics_socket.c is where it is asked.  Nobody else includes this.
+ * policyd_peers.c has the connections of those who ask, policyd_turns.c listens
+ * to them in turn, policyd_share.c knows how much each may have written,
+ * policyd_answers.c has the answers, policyd_groups.c resolves groups in the
+ * background, policyd_seal.c seals the log, policyd_anchor.c tells of its seals,
+ * policyd_names.c hides users in it, policyd_metrics.c tells what policyd knows of
+ * all this, and policyd_metrics_socket.c is where it is asked.  Nobody else
+ * includes this.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -39,6 +41,7 @@ struct pk_policyd {
 	uint64_t serial;		/* of policy, groups and brakes */
 	bool clock_brake;
 	bool log_failing;
+	unsigned failures;		/* how often it began to */
 	char log_why[PK_AUDIT_LOG_WHY];
 	unsigned peers;
 	bool ending;
