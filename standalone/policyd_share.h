@@ -22,9 +22,9 @@
 /*
  * Octets at most, and those that are added in a second.  A mailbox of 100,000
  * messages that are downloaded and disposed of in one session needs three or
- * four lines for each, of up to 1,300 octets as _lines() counts them.
+ * four lines for each, of up to 1,900 octets as _lines() counts them.
  */
-#define PK_SHARE_OCTETS		(512 * INT64_C(1048576))
+#define PK_SHARE_OCTETS		(768 * INT64_C(1048576))
 #define PK_SHARE_PER_SECOND	(512 * INT64_C(1024))
 
 /* What a packet costs at least, and what makes a line in policyd's own log. */
