@@ -254,6 +254,24 @@ open_beside(const char *name, char **temp_r)
 	return out;
 }
 
+/* Write and close it.  false: errno says why. */
+static bool
+complete(FILE *out, write_report *w, const struct pk_report *r,
+    const void *what)
+{
+	bool ok;
+	int saved;
+
+	errno = 0;
+	ok = w(r, what, out);
+	/* What fails without saying why has found no memory. */
+	saved = errno != 0 ? errno : ENOMEM;
+	if (fclose(out) != 0 && ok)
+		return false;
+	errno = saved;
+	return ok;
+}
+
 /* The whole file takes the place of name, or nothing does. */
 static bool
 write_file(const char *name, write_report *w, const struct pk_report *r,
@@ -261,23 +279,13 @@ write_file(const char *name, write_report *w, const struct pk_report *r,
 {
 	char *temp = NULL;
 	FILE *out = open_beside(name, &temp);
-	bool ok = out != NULL;
-	int saved;
+	bool ok = out != NULL && complete(out, w, r, what) &&
+	    rename(temp, name) == 0;
 
-	if (ok) {
-		ok = w(r, what, out);
-		saved = errno;
-		ok = fclose(out) == 0 && ok;
-		if (!ok && errno == 0)
-			errno = saved;
-		ok = ok && rename(temp, name) == 0;
-		saved = errno;
-		if (!ok)
-			unlink(temp);
-		errno = saved;
-	}
 	if (!ok)
 		fail(name);
+	if (!ok && out != NULL)
+		unlink(temp);
 	free(temp);
 	return ok;
 }
@@ -321,7 +329,9 @@ write_out(const struct options *o, const struct pk_report *r)
 		return write_csv(o->out, r);
 	if (o->out != NULL)
 		return write_file(o->out, w, r, NULL);
-	return w(r, NULL, stdout);
+	/* pk_tool_finish() says what is wrong with standard output. */
+	return w(r, NULL, stdout) || ferror(stdout) != 0 ||
+	    complain("out of memory");
 }
 
 /* ---- the command ------------------------------------------------------- */

@@ -14,7 +14,7 @@
 #include "engine/decide.h"
 #include "engine/hex.h"
 #include "engine/login.h"
-#include "standalone/report_data.h"
+#include "standalone/report_data_private.h"
 #include "standalone/unfinished.h"
 
 /* Octets of a table for each row that it may have. */
@@ -27,10 +27,7 @@
 #define WOULD		"would-dispose"
 #define INTENT		"dispose-intent"
 
-static const struct spec {
-	unsigned char parts, counts, share;	/* times as many rows */
-	enum pk_tally_order order;
-} specs[PK_REPORT_TABLES] = {
+const struct pk_report_spec pk_report_specs[PK_REPORT_TABLES] = {
 	/* number, name, verdict, hash of the end */
 	[PK_REPORT_LOGS] = { 4, PK_LOG_COUNTS, 1, PK_TALLY_BY_KEY },
 	/* number, place, text */
@@ -77,9 +74,11 @@ pk_report_init(struct pk_report *r, size_t entries)
 	r->until = INT64_MAX;
 	r->policy = malloc(sizeof(*r->policy));
 	for (i = 0; i < PK_REPORT_TABLES; i++) {
-		limits = (struct pk_tally_limits){ specs[i].parts,
-		    specs[i].counts, entries * specs[i].share,
-		    entries * specs[i].share * ROW_OCTETS };
+		const struct pk_report_spec *spec = &pk_report_specs[i];
+
+		limits = (struct pk_tally_limits){ spec->parts, spec->counts,
+		    entries * spec->share, entries * spec->share *
+		    ROW_OCTETS };
 		r->table[i] = pk_tally_new(&limits);
 		if (r->table[i] == NULL)
 			return PK_ERR_NOMEM;
@@ -326,11 +325,15 @@ on_hold(struct pk_report *r, const struct pk_audit_line *l)
 static uint64_t
 weight_of(const struct pk_audit_line *l)
 {
-	uint32_t more;
-	char rest;
+	const char *text = l->item.reason;
+	unsigned long long more;
+	char *end;
 
-	return l->item.uidl[0] == '\0' && sscanf(l->item.reason, "and %"
-	    SCNu32 " mor%c", &more, &rest) == 2 ? more : 1;
+	if (l->item.uidl[0] != '\0' || strncmp(text, "and ", 4) != 0 ||
+	    text[4] < '1' || text[4] > '9')
+		return 1;
+	more = strtoull(text + 4, &end, 10);
+	return strcmp(end, " more") == 0 && more <= UINT32_MAX ? more : 1;
 }
 
 static bool
@@ -618,144 +621,4 @@ pk_report_log_end(struct pk_report *r)
 	r->logs++;
 	pk_audit_check_deinit(&r->check);
 	return PK_OK;
-}
-
-/* ---- the end ----------------------------------------------------------- */
-
-/* The users of each rule, and of each hold. */
-static void
-count_users(struct pk_report *r, enum pk_report_table from,
-    enum pk_report_table to, unsigned count)
-{
-	const struct pk_tally_entry *e;
-	const char *part[PK_TALLY_PARTS];
-	struct pk_tally_entry *of;
-	size_t i, n;
-
-	for (i = 0; i < pk_tally_entries(r->table[from]); i++) {
-		e = pk_tally_at(r->table[from], i);
-		for (n = 0; n < specs[to].parts; n++)
-			part[n] = pk_tally_part(e, n);
-		of = pk_tally_find(r->table[to], part);
-		if (of != NULL)
-			of->count[count]++;
-	}
-}
-
-/* Of logins, which are in the order of mechanisms. */
-static bool
-sum_mechanisms(struct pk_report *r)
-{
-	const struct pk_tally *t = r->table[PK_REPORT_LOGINS];
-	const struct pk_tally_entry *e;
-	struct pk_tally_entry *m;
-	const char *part[1];
-	size_t i;
-
-	for (i = 0; i < pk_tally_entries(t); i++) {
-		e = pk_tally_at(t, i);
-		part[0] = pk_tally_part(e, 0);
-		m = pk_tally_note(r->table[PK_REPORT_MECHANISMS], part,
-		    e->last);
-		if (m == NULL)
-			return false;
-		m->count[PK_MECH_LOGINS] += e->count[PK_LOGIN_COUNT];
-		m->count[PK_MECH_TLS] += e->count[PK_LOGIN_TLS];
-	}
-	return true;
-}
-
-/* A user with several addresses is one. */
-static bool
-count_mechanism_users(struct pk_report *r)
-{
-	struct pk_tally *t = r->table[PK_REPORT_LOGINS];
-	const struct pk_tally_entry *e, *before = NULL;
-	struct pk_tally_entry *m;
-	const char *part[1];
-	size_t i;
-
-	if (!pk_tally_sort(t, PK_TALLY_BY_KEY))
-		return false;
-	for (i = 0; i < pk_tally_entries(t); i++, before = e) {
-		e = pk_tally_at(t, i);
-		part[0] = pk_tally_part(e, 0);
-		m = pk_tally_find(r->table[PK_REPORT_MECHANISMS], part);
-		if (m != NULL && (before == NULL || strcmp(part[0],
-		    pk_tally_part(before, 0)) != 0 || strcmp(pk_tally_part(e,
-		    1), pk_tally_part(before, 1)) != 0))
-			m->count[PK_MECH_USERS]++;
-	}
-	return true;
-}
-
-/* Why there is something, how much, and when it was said first and last. */
-static void
-sum_waiting(struct pk_report *r)
-{
-	struct pk_tally *t = r->table[PK_REPORT_OVERDUE];
-	const struct pk_tally_entry *e;
-	struct pk_tally_entry *of;
-	const char *part[3];
-	size_t i, n;
-
-	for (i = 0; i < pk_tally_entries(r->table[PK_REPORT_WAITING]); i++) {
-		e = pk_tally_at(r->table[PK_REPORT_WAITING], i);
-		for (n = 0; n < 3; n++)
-			part[n] = pk_tally_part(e->of, n);
-		of = pk_tally_find(t, part);
-		if (of == NULL)
-			continue;
-		if (of->count[0] == 0) {
-			of->first = e->first;
-			of->last = e->last;
-		}
-		of->first = e->first < of->first ? e->first : of->first;
-		of->last = e->last > of->last ? e->last : of->last;
-		of->count[0] += e->count[0];
-	}
-}
-
-/* Reasons that nothing waits for any more. */
-static bool
-drop_idle(struct pk_report *r)
-{
-	struct pk_tally *t = r->table[PK_REPORT_OVERDUE];
-	struct pk_tally_entry **idle;
-	size_t i, n = 0, count = pk_tally_entries(t);
-
-	idle = calloc(count + 1, sizeof(struct pk_tally_entry *));
-	if (idle == NULL || !pk_tally_sort(t, PK_TALLY_BY_KEY)) {
-		free(idle);
-		return false;
-	}
-	for (i = 0; i < count; i++)
-		if (pk_tally_at(t, i)->count[0] == 0)
-			idle[n++] = pk_tally_at(t, i);
-	for (i = 0; i < n; i++)
-		pk_tally_remove(t, idle[i]);
-	free(idle);
-	return true;
-}
-
-static bool
-sort(struct pk_report *r)
-{
-	size_t i;
-
-	for (i = 0; i < PK_REPORT_TABLES; i++)
-		if (!pk_tally_sort(r->table[i], specs[i].order))
-			return false;
-	return true;
-}
-
-enum pk_err
-pk_report_finish(struct pk_report *r)
-{
-	if (!sort(r) || !sum_mechanisms(r) || !count_mechanism_users(r))
-		return PK_ERR_NOMEM;
-	count_users(r, PK_REPORT_RULE_USERS, PK_REPORT_RULES, PK_RULE_USERS);
-	count_users(r, PK_REPORT_HOLD_USERS, PK_REPORT_HOLDS, PK_HOLD_USERS);
-	sum_waiting(r);
-	return drop_idle(r) && sort(r) ? PK_OK : PK_ERR_NOMEM;
 }

@@ -14,7 +14,7 @@
 #define WIDTH		760
 #define HEIGHT		220
 #define LEFT		58
-#define RIGHT		10
+#define RIGHT		30			/* half of a date has room */
 #define TOP		10
 #define BOTTOM		30
 #define BAR_MAX		26.0

@@ -141,9 +141,11 @@ test_tally_is_full_by_octets(void **state)
 	}
 	assert_int_equal(pk_tally_entries(t), 3);
 	assert_int_equal(pk_tally_others(t)->noted, 7);
-	pk_tally_remove(t, find((memset(name, 'a', sizeof(name) - 1), name),
-	    ""));
-	note("short", "", 1);
+	/* The room of one that is removed is there again. */
+	memset(name, 'a', sizeof(name) - 1);
+	pk_tally_remove(t, find(name, ""));
+	memset(name, 'z', sizeof(name) - 1);
+	assert_false(pk_tally_is_others(t, note(name, "", 1)));
 	assert_int_equal(pk_tally_entries(t), 3);
 }
 
