@@ -24,6 +24,7 @@ from test_policy_protect import mount, unmount
 USER, LOGIN, RECORDS, UNFINISHED, RELOAD, ACCEPT, STATUS, USER_IS, LOGIN_IS, \
     RECORDED, UNFINISHED_IS, DONE = range(12)
 DURABLE, QUIET = 1, 2
+VERSION = 2
 OK, UNKNOWN_RULE, NOT_YET, STALE, BRAKED, FAILED, DENIED, ERROR = range(8)
 DOWNLOADED, INTENT, DISPOSED = 6, 9, 10
 
@@ -35,7 +36,7 @@ def text(string):
 
 def item(event, uidl, reason):
     return struct.pack("<B", event) + text(uidl) + text("") + text(reason) + \
-        struct.pack("<BQ", 1, 100)
+        struct.pack("<BQB", 1, 100, 0)
 
 
 class Peer:
@@ -49,7 +50,7 @@ class Peer:
 
     def send(self, kind, body, flags=0):
         self.id += 1
-        self.socket.send(struct.pack("<BBHII", 1, kind, 0, flags, self.id) +
+        self.socket.send(struct.pack("<BBHII", VERSION, kind, 0, flags, self.id) +
                          body)
 
     def ask(self, kind, body, flags=0):

@@ -21,13 +21,13 @@ from lib import Skip, built, check, each, needs_root, read_audit, same, test, \
     until
 from test_hardening import stopped
 from test_policy_peers import DENIED, DISPOSED, DOWNLOADED, DURABLE, INTENT, \
-    LOGIN, OK, QUIET, RECORDS, RELOAD, STATUS, UNFINISHED, USER, Peer, item, \
-    text
+    LOGIN, OK, QUIET, RECORDS, RELOAD, STATUS, UNFINISHED, USER, VERSION, \
+    Peer, item, text
 
 EVENTS = ("start stop policy login login-failed apop-warn downloaded "
           "downloaded-unconfirmed top-whole dispose-intent disposed retained "
           "purged restored vanished closed-unknown would-dispose sweep brake "
-          "hold release seal").split()
+          "hold release seal pruned").split()
 OUTCOMES = range(DISPOSED, EVENTS.index("would-dispose"))
 OWN = range(DOWNLOADED, EVENTS.index("sweep"))	# of a mailbox's process
 
@@ -253,7 +253,7 @@ def fuzz(s, seed, count, seconds):
         if time.monotonic() > deadline:
             break
         kind, fields = r.choice(packets)
-        head = struct.pack("<BBHII", 1, kind, 0, r.choice((0, DURABLE, QUIET)),
+        head = struct.pack("<BBHII", VERSION, kind, 0, r.choice((0, DURABLE, QUIET)),
                            n)
         try:
             p.socket.send(mutate(r, head + fields))
