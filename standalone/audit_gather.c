@@ -18,6 +18,7 @@
 #include "engine/hex.h"
 #include "standalone/audit_export_private.h"
 #include "standalone/audit_read.h"
+#include "standalone/audit_segments.h"
 #include "standalone/tool.h"
 
 /* Octets of a log's name in the bundle. */

@@ -41,8 +41,9 @@ no_memory(const char *path, char why[PK_AUDIT_LOG_WHY])
 }
 
 struct pk_audit_log *
-pk_audit_log_open(int fd, const char *path, const struct pk_audit_mark *mark,
-    pk_audit_seen *seen, void *arg, char why[PK_AUDIT_LOG_WHY])
+pk_audit_log_open(int dirfd, int fd, const char *path,
+    const struct pk_audit_mark *mark, pk_audit_seen *seen, void *arg,
+    char why[PK_AUDIT_LOG_WHY])
 {
 	struct pk_audit_log *l = calloc(1, sizeof(*l));
 
@@ -52,6 +53,7 @@ pk_audit_log_open(int fd, const char *path, const struct pk_audit_mark *mark,
 		return NULL;
 	}
 	l->fd = -1;
+	l->dirfd = dirfd;
 	l->seen = seen;
 	l->arg = arg;
 	l->md = EVP_MD_CTX_new();
@@ -88,6 +90,12 @@ pk_audit_log_note_seal(struct pk_audit_log *l, const struct pk_seal *seal,
 	l->figures.sealed = time;
 	l->last_seal = *seal;
 	l->unsealed = 0;
+}
+
+uint64_t
+pk_audit_log_size(const struct pk_audit_log *l)
+{
+	return (uint64_t)l->size;
 }
 
 uint64_t
@@ -311,7 +319,7 @@ write_out(struct pk_audit_log *l)
 	return PK_OK;
 }
 
-/* Wait for the disk.  errno is fdatasync(2)'s. */
+/* Wait for the disk.  A file whose name is lost in a crash has proved nothing. */
 static bool
 sync_file(struct pk_audit_log *l)
 {
@@ -319,7 +327,9 @@ sync_file(struct pk_audit_log *l)
 	bool ok;
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	ok = fdatasync(l->fd) == 0;
+	ok = fdatasync(l->fd) == 0 && (!l->unnamed || fsync(l->dirfd) == 0);
+	if (ok)
+		l->unnamed = false;
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	pk_latency_add(&l->figures.sync, (end.tv_sec - begin.tv_sec) *
 	    INT64_C(1000000000) + end.tv_nsec - begin.tv_nsec);
@@ -394,6 +404,8 @@ written(struct pk_audit_log *l, bool durable,
 		if (l->waiting[i].item.event == PK_AUDIT_DISPOSE_INTENT)
 			l->seen(l->arg, l->waiting[i].context.user,
 			    &l->waiting[i].item);
+	if (l->first == 0 && chain->seq > l->chain.seq)
+		l->first = l->chain.seq + 1;
 	l->unsealed += chain->seq - l->chain.seq;
 	l->figures.written += chain->seq - l->chain.seq;
 	l->chain = *chain;

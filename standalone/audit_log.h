@@ -36,8 +36,8 @@ typedef void pk_audit_seen(void *arg, const char *user,
     const struct pk_audit_item *item);
 
 /*
- * A place in the log before which every intent has its outcome: the octets up to
- * there, and the last line before it.
+ * A place in the log before which every intent has its outcome: the last line
+ * before it, and the octets up to there in the file or segment that it is in.
  */
 struct pk_audit_mark {
 	uint64_t size;
@@ -47,19 +47,27 @@ struct pk_audit_mark {
 
 /*
  * Open the log that fd is (for reading and appending; now the log's), whose name
- * is path.  Every record that is there is shown to seen, in order, and from then
- * on every intent that is written.  A last line without its end, from a crash
- * in mid-write, is cut off.  With a mark, what is before it is not
- * read but for the line that ends there; a mark that does not fit is as good as
- * NULL.  NULL: why says why; fd is still open.
+ * is path, in the directory dirfd (the caller's, and stays open; -1: one that is
+ * never rotated).  Its segments come first, as one with it: it continues the
+ * last of them even if it is empty.  Every record that is there is shown to
+ * seen, in order, and from then on every intent that is written.  A last line
+ * without its end, from a crash in mid-write, is cut off.  With a mark, what is
+ * before it is not read but for the line that ends there; a mark that does not
+ * fit is as good as NULL, unless the log ends before it beside segments: then
+ * records are gone, and it is not opened.  Nor is one whose first records are
+ * missing unless a record says that they were pruned.  NULL: why says why; fd is
+ * still open.
  */
-struct pk_audit_log *pk_audit_log_open(int fd, const char *path,
+struct pk_audit_log *pk_audit_log_open(int dirfd, int fd, const char *path,
     const struct pk_audit_mark *mark, pk_audit_seen *seen, void *arg,
     char why[PK_AUDIT_LOG_WHY]) PK_WARN_UNUSED;
 
 /* The end of what is on disk.  false: something is not yet, or nothing is. */
 bool pk_audit_log_mark(const struct pk_audit_log *l,
     struct pk_audit_mark *mark_r);
+
+/* Octets of the file that is written, without its segments. */
+uint64_t pk_audit_log_size(const struct pk_audit_log *l);
 
 /* Lines since the last seal, or since the place where reading began. */
 uint64_t pk_audit_log_unsealed(const struct pk_audit_log *l);
@@ -117,5 +125,13 @@ enum pk_err pk_audit_log_seal(struct pk_audit_log *l,
     const struct pk_audit_source *source, const struct pk_seal *seal,
     const uint8_t private[PK_SEAL_KEY_LEN], char why[PK_AUDIT_LOG_WHY])
     PK_WARN_UNUSED;
+
+/*
+ * Commit, make the file a segment, and go on with a new one, unless it is empty.
+ * Both files are locked as long as one of them has the log's name.  Any error:
+ * why says why, and the log goes on in its file.
+ */
+enum pk_err pk_audit_log_rotate(struct pk_audit_log *l,
+    char why[PK_AUDIT_LOG_WHY]) PK_WARN_UNUSED;
 
 #endif

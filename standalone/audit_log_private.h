@@ -1,6 +1,7 @@
 /*
  * The inside of the audit log as a file: audit_log_read.c reads what is there,
- * audit_log.c does everything else.  Nobody else includes this.
+ * audit_log_rotate.c begins the next file, audit_log.c does everything else.
+ * Nobody else includes this.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -28,7 +29,10 @@ struct pk_audit_chain {
 };
 
 struct pk_audit_log {
+	int dirfd;			/* the caller's; -1: no segments */
 	int fd;
+	uint64_t first;			/* number of the first line; 0: none */
+	bool unnamed;			/* its name may not be on disk */
 	off_t size;			/* whole lines, all written */
 	off_t synced;			/* those of them that are on disk */
 	bool ragged;			/* there may be octets behind size */

@@ -7,33 +7,29 @@
 
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/audit.h"
 #include "standalone/audit_read.h"
+#include "standalone/audit_segments.h"
 
 /* Octets that are in memory; a line has no more than the last of them. */
 #define READ_SIZE (16 * PK_AUDIT_LINE_MAX)
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY)
 
-struct names {
-	char **name;
-	size_t count, room;
-};
-
 struct pk_audit_reader {
 	struct pk_audit_at at;
 	char *name;			/* of the log */
-	struct names segments;
+	struct pk_audit_segments segments;
 	size_t next;			/* the segment to be opened */
+	char path[PATH_MAX];		/* of the one before */
 	int current;			/* the log's own file; -1: it is read */
 	int fd;				/* the file being read, or -1 */
 	off_t left;			/* octets of it; -1: not known */
@@ -46,85 +42,19 @@ struct pk_audit_reader {
 
 /* ---- segments ---------------------------------------------------------- */
 
-static const char *
-last_part(const char *name)
-{
-	const char *slash = strrchr(name, '/');
-
-	return slash != NULL ? slash + 1 : name;
-}
-
 static bool
-is_segment(const char *entry, const char *base)
+list_segments(const char *name, struct pk_audit_segments *s)
 {
-	size_t len = strlen(base);
-
-	return strncmp(entry, base, len) == 0 && entry[len] == '.' &&
-	    strlen(entry + len + 1) == PK_AUDIT_SEGMENT_DIGITS &&
-	    strspn(entry + len + 1, "0123456789") == PK_AUDIT_SEGMENT_DIGITS;
-}
-
-static void
-free_names(struct names *n)
-{
-	size_t i;
-
-	for (i = 0; i < n->count; i++)
-		free(n->name[i]);
-	free(n->name);
-}
-
-static bool
-add_name(struct names *n, const char *dir, int dir_len, const char *entry)
-{
-	size_t room = n->room > 0 ? 2 * n->room : 16;
-	char **grown;
-
-	if (n->count == n->room) {
-		grown = reallocarray(n->name, room, sizeof(*grown));
-		if (grown == NULL)
-			return false;
-		n->name = grown;
-		n->room = room;
-	}
-	if (asprintf(&n->name[n->count], "%.*s%s", dir_len, dir, entry) == -1)
-		return false;
-	n->count++;
-	return true;
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Numbers of as many digits each: by name is by number. */
-static bool
-list_segments(const char *name, struct names *n)
-{
-	const char *base = last_part(name);
-	int dir_len = (int)(base - name);
-	char *dir = dir_len > 0 ? strndup(name, (size_t)dir_len) :
-	    strdup(".");
-	DIR *d = dir != NULL ? opendir(dir) : NULL;
-	const struct dirent *entry;
-	bool ok = d != NULL;
+	size_t len = (size_t)(pk_audit_base(name) - name);
+	char *dir = len > 0 ? strndup(name, len) : strdup(".");
+	int fd = dir != NULL ? open(dir, OPEN_FLAGS | O_DIRECTORY) : -1;
+	bool ok = fd != -1 && pk_audit_segments_list(fd, name, s) == 0;
+	int saved = errno;
 
 	free(dir);
-	errno = 0;
-	while (ok && (entry = readdir(d)) != NULL)
-		ok = !is_segment(entry->d_name, base) ||
-		    add_name(n, name, dir_len, entry->d_name);
-	ok = ok && errno == 0;
-	if (d != NULL) {
-		int saved = errno;
-
-		closedir(d);
-		errno = saved;
-	}
-	if (ok && n->count > 0)
-		qsort(n->name, n->count, sizeof(*n->name), by_name);
+	if (fd != -1)
+		close(fd);
+	errno = saved;
 	return ok;
 }
 
@@ -160,32 +90,40 @@ end_file(struct pk_audit_reader *r)
 	errno = saved;
 }
 
-/* The file was opened before the segments were listed: it may be one of them. */
-static bool
-is_same(int fd, int other)
+/*
+ * As pk_audit_reader_next(): is there a segment?  The log's own file was opened
+ * before they were listed: it may be one of them, and then none behind it is
+ * read.
+ */
+static int
+next_segment(struct pk_audit_reader *r)
 {
-	struct stat a, b;
+	int fd;
 
-	return fstat(fd, &a) == 0 && fstat(other, &b) == 0 &&
-	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	if (r->next == r->segments.count)
+		return 0;
+	r->at.file = r->path;
+	if (!pk_audit_segment_path(r->name, r->segments.first[r->next++],
+	    r->path))
+		return -1;
+	fd = open(r->path, OPEN_FLAGS | O_NONBLOCK);
+	if (fd == -1)
+		return -1;
+	if (!pk_audit_is_same(fd, r->current))
+		return begin_file(r, fd, r->path) ? 1 : -1;
+	close(fd);
+	r->next = r->segments.count;
+	return 0;
 }
 
 /* As pk_audit_reader_next(): is there a file? */
 static int
 next_file(struct pk_audit_reader *r)
 {
-	while (r->next < r->segments.count) {
-		const char *name = r->segments.name[r->next++];
-		int fd = open(name, OPEN_FLAGS | O_NONBLOCK);
+	int rc = next_segment(r);
 
-		if (fd == -1) {
-			r->at.file = name;
-			return -1;
-		}
-		if (!is_same(fd, r->current))
-			return begin_file(r, fd, name) ? 1 : -1;
-		close(fd);
-	}
+	if (rc != 0)
+		return rc;
 	if (r->current == -1)
 		return 0;
 	if (!begin_file(r, r->current, r->current == STDIN_FILENO ?
@@ -305,7 +243,7 @@ pk_audit_reader_close(struct pk_audit_reader **rp)
 	end_file(r);
 	if (r->current > STDIN_FILENO)
 		close(r->current);
-	free_names(&r->segments);
+	pk_audit_segments_free(&r->segments);
 	free(r->name);
 	free(r);
 	errno = saved;

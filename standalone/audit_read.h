@@ -1,9 +1,7 @@
 /*
  * The audit log as those see it who only read it: a file and the segments that
- * it had before, line by line, as one stream.  Memory is constant, whatever the
- * files hold.
- *
- * A segment is FILE.N, where N is the number of its first record in 20 digits.
+ * it had before (audit_segments.h), line by line, as one stream.  Memory is
+ * constant, whatever the files hold.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -13,9 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Digits of the number in a segment's name. */
-#define PK_AUDIT_SEGMENT_DIGITS 20
 
 /* A line, and where it stands. */
 struct pk_audit_at {

@@ -213,6 +213,7 @@ is_sound(enum pk_msg_type type, union pk_msg *m, size_t len)
 		return m->reload.fold <= 1 && m->reload.has_virtual_uid <= 1 &&
 		    m->reload.group_refresh > 0 &&
 		    m->reload.audit_seal > 0 &&
+		    m->reload.audit_keep >= 0 &&
 		    IS_STRING(m->reload.default_domain);
 	case PK_MSG_CLOSED:
 		return m->closed.end < PK_SESSION_ENDS;

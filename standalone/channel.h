@@ -172,6 +172,8 @@ struct pk_msg_reload {
 	uint32_t virtual_uid;
 	uint32_t group_refresh;		/* seconds */
 	uint32_t audit_seal;		/* seconds */
+	uint64_t audit_rotate;		/* octets; 0: never */
+	int64_t audit_keep;		/* seconds; 0: for ever */
 };
 
 /* With a descriptor: the other end of its channel. */

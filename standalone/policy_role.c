@@ -140,6 +140,8 @@ child(int channel)
 		.virtual_uid = s->virtual_uid,
 		.group_refresh = s->group_refresh,
 		.audit_seal = s->audit_seal,
+		.audit_rotate = s->audit_rotate,
+		.audit_keep = s->audit_keep,
 		.audit_anchor = s->audit_anchor != NULL ? s->audit_anchor :
 		    "",
 		.metrics = s->metrics,
@@ -218,6 +220,8 @@ pk_policy_role_reload(const struct pk_settings *s)
 	m.virtual_uid = s->virtual_uid;
 	m.group_refresh = s->group_refresh;
 	m.audit_seal = s->audit_seal;
+	m.audit_rotate = s->audit_rotate;
+	m.audit_keep = s->audit_keep;
 	if (role.channel == -1 || pk_channel_send(role.channel,
 	    PK_MSG_RELOAD, &m, -1) != 0)
 		pk_log(PK_LOG_ERR, "policyd: it does not hear that it should "

@@ -39,8 +39,8 @@
 #define END_SECONDS	3
 
 struct pk_policyd pk_policyd = { .parent = -1, .policy_dir = -1,
-    .state_dir = -1, .audit_fd = -1, .socket_fd = -1, .metrics_dir = -1,
-    .metrics_fd = -1 };
+    .state_dir = -1, .audit_dir = -1, .audit_fd = -1, .socket_fd = -1,
+    .metrics_dir = -1, .metrics_fd = -1 };
 
 /* ---- the clock ------------------------------------------------------------------- */
 
@@ -201,6 +201,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)pk_policyd_now();
 	(void)pk_policyd_commit(true);
 	pk_policyd_seal_if_due();
+	pk_policyd_rotate_if_due();
+	pk_policyd_prune_if_due();
 	pk_policyd_anchor_tick();
 	if (pk_policyd.table_due)
 		pk_policyd_send_table();
@@ -268,6 +270,9 @@ adopt(const struct pk_msg_reload *m)
 	s->virtual_uid = (uid_t)m->virtual_uid;
 	s->group_refresh = m->group_refresh;
 	s->audit_seal = m->audit_seal;
+	s->audit_rotate = m->audit_rotate;
+	s->audit_keep = m->audit_keep;
+	pk_policyd_rotate_soon();
 	pk_groups_adopt(same);
 }
 
@@ -346,9 +351,9 @@ open_log(void)
 	if (pk_policyd.unfinished == NULL)
 		return pk_policyd_fail("starting", "memory");
 	pk_policyd_names_begin();
-	pk_policyd.log = pk_audit_log_open(pk_policyd.audit_fd,
-	    pk_policyd.settings->audit_log, marked ? &mark : NULL, on_intent,
-	    NULL, why);
+	pk_policyd.log = pk_audit_log_open(pk_policyd.audit_dir,
+	    pk_policyd.audit_fd, pk_policyd.settings->audit_log,
+	    marked ? &mark : NULL, on_intent, NULL, why);
 	if (pk_policyd.log == NULL)
 		pk_log(PK_LOG_ERR, "audit: %s", why);
 	return pk_policyd.log != NULL;

@@ -8,6 +8,7 @@
 #define PK_POLICYD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "engine/username.h"
@@ -18,6 +19,7 @@
 #define PK_POLICY_USER		"_popkeep-policy"
 #define PK_POLICY_GROUP		"popkeep"
 #define PK_AUDIT_SEAL_SECONDS	3600
+#define PK_AUDIT_ROTATE_OCTETS	(256 * 1024 * 1024)
 #define PK_POLICYD_PATH_MAX	4096
 
 /* Strings are the caller's, and stay. */
@@ -33,6 +35,8 @@ struct pk_policyd_settings {
 	bool has_virtual_uid;
 	uid_t virtual_uid;
 	unsigned group_refresh;		/* seconds */
+	uint64_t audit_rotate;		/* octets of a segment; 0: any number */
+	int64_t audit_keep;		/* seconds; 0: for ever */
 	unsigned audit_seal;		/* seconds between two seals */
 	const char *audit_anchor;	/* a command for each; "": none */
 	const char *metrics;		/* a file for them; NULL: none */

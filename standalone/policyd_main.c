@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "standalone/audit_prune.h"
 #include "standalone/log.h"
 #include "standalone/options.h"
 #include "standalone/policy_load.h"
@@ -30,8 +31,8 @@ usage(FILE *to)
 	    "[-s socket]\n"
 	    "           [-S state-dir] [-u user] [-g group] [-m mail-user]\n"
 	    "           [-l log] [-r seconds] [-i seconds] [-c command] "
-	    "[-M file]\n"
-	    "           [-X socket]\n"
+	    "[-R octets]\n"
+	    "           [-k duration] [-M file] [-X socket]\n"
 	    "  -p policy      the policy's main file [%s]\n"
 	    "  -a audit-log   [%s]\n"
 	    "  -s socket      to be asked on [%s]\n"
@@ -46,11 +47,15 @@ usage(FILE *to)
 	    "  -i seconds     between two seals of the audit log [%d]\n"
 	    "  -M file        for metrics, as node_exporter reads them [none]\n"
 	    "  -X socket      to be asked for metrics on, by HTTP [none]\n"
+	    "  -R octets      of the audit log's file before the next one "
+	    "begins; 0: any [%d]\n"
+	    "  -k duration    that the audit log is kept for [never: for "
+	    "ever]\n"
 	    "  -t             check the policy and exit\n"
 	    "  -V             print the version and exit\n",
 	    PK_POLICY_FILE, PK_AUDIT_FILE, PK_POLICY_SOCKET,
 	    PK_POLICY_STATE_DIR, PK_POLICY_USER, PK_POLICY_GROUP,
-	    GROUP_REFRESH, PK_AUDIT_SEAL_SECONDS);
+	    GROUP_REFRESH, PK_AUDIT_SEAL_SECONDS, PK_AUDIT_ROTATE_OCTETS);
 }
 
 static int
@@ -124,6 +129,33 @@ absolute(char option, const char *text, const char **path_r)
 	return true;
 }
 
+static bool
+octets(const char *text, uint64_t *octets_r)
+{
+	long value;
+	char *end;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0) {
+		fprintf(stderr, "popkeep-policyd: -R %s: expected a number of "
+		    "octets\n", text);
+		return false;
+	}
+	*octets_r = (uint64_t)value;
+	return true;
+}
+
+static bool
+keep(const char *text, int64_t *seconds_r)
+{
+	if (pk_audit_keep_parse(text, seconds_r))
+		return true;
+	fprintf(stderr, "popkeep-policyd: -k %s: " PK_AUDIT_KEEP_EXPECTED
+	    "\n", text);
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -132,6 +164,7 @@ main(int argc, char **argv)
 		.socket = PK_POLICY_SOCKET, .state_dir = PK_POLICY_STATE_DIR,
 		.user = PK_POLICY_USER, .group_refresh = GROUP_REFRESH,
 		.audit_seal = PK_AUDIT_SEAL_SECONDS, .audit_anchor = "",
+		.audit_rotate = PK_AUDIT_ROTATE_OCTETS,
 	};
 	const char *log = "stderr";
 	bool test = false, ok = true;
@@ -139,7 +172,7 @@ main(int argc, char **argv)
 
 	pk_sandbox_hold_stdio();
 	while (ok && (opt = getopt(argc, argv,
-	    "p:a:s:S:u:g:m:l:r:i:c:M:X:tVh")) != -1) {
+	    "p:a:s:S:u:g:m:l:r:i:c:M:X:R:k:tVh")) != -1) {
 		switch (opt) {
 		case 'p':
 			set.policy = optarg;
@@ -179,6 +212,12 @@ main(int argc, char **argv)
 			break;
 		case 'X':
 			ok = absolute('X', optarg, &set.metrics_socket);
+			break;
+		case 'R':
+			ok = octets(optarg, &set.audit_rotate);
+			break;
+		case 'k':
+			ok = keep(optarg, &set.audit_keep);
 			break;
 		case 't':
 			test = true;

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "standalone/audit_segments.h"
 #include "standalone/log.h"
 #include "standalone/policy_load.h"
 #include "standalone/policyd_private.h"
@@ -58,13 +59,14 @@ open_directory(const char *path, mode_t mode, uid_t uid, gid_t gid)
 static int
 open_parent(const char *file, mode_t mode, uid_t uid, gid_t gid)
 {
-	const char *slash = strrchr(file, '/');
-	char *dir = slash != NULL ? strndup(file, (size_t)(slash - file)) :
-	    NULL;
-	int fd = dir != NULL && dir[0] != '\0' ?
-	    open_directory(dir, mode, uid, gid) : -1;
+	size_t len = (size_t)(pk_audit_base(file) - file);
+	char *dir = len > 0 ? strndup(file, len > 1 ? len - 1 : len) :
+	    strdup(".");
+	int fd = dir != NULL ? open_directory(dir, mode, uid, gid) : -1;
+	int saved = errno;
 
 	free(dir);
+	errno = saved;
 	return fd;
 }
 
@@ -126,33 +128,54 @@ find_ids(uid_t *uid_r, gid_t *gid_r, gid_t *socket_gid_r)
 	return true;
 }
 
+/* Open the log and lock it; or -1 and errno. */
+static int
+lock_audit(const char *path)
+{
+	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW |
+	    O_CLOEXEC, 0640), saved;
+
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Is the file fd still the one of that name? */
+static bool
+has_name(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /*
  * The log, locked before anything of another policyd is touched: a second one
- * must not take the socket away from the first.
+ * must not take the socket away from the first.  What is locked may be a segment
+ * by then, if the first one has rotated meanwhile.
  */
 static bool
 open_audit(const char *path, uid_t uid, gid_t gid)
 {
-	int dir = open_parent(path, 0700, uid, gid), saved;
+	int *fd = &pk_policyd.audit_fd;
 
-	pk_policyd.audit_fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW |
-	    O_CLOEXEC, 0640);
-	/* A log whose name is lost in a crash has proved nothing. */
-	if (pk_policyd.audit_fd != -1 && dir != -1)
-		(void)fsync(dir);
-	saved = errno;
-	if (dir != -1)
-		close(dir);
-	errno = saved;
-	if (pk_policyd.audit_fd == -1 || (uid != (uid_t)-1 &&
-	    fchown(pk_policyd.audit_fd, uid, gid) != 0))
+	pk_policyd.audit_dir = open_parent(path, 0700, uid, gid);
+	if (pk_policyd.audit_dir == -1)
 		return false;
-	if (flock(pk_policyd.audit_fd, LOCK_EX | LOCK_NB) == 0)
-		return true;
-	if (errno == EWOULDBLOCK)
+	while ((*fd = lock_audit(path)) != -1 && !has_name(*fd, path))
+		close(*fd);
+	if (*fd == -1 && errno == EWOULDBLOCK)
 		pk_log(PK_LOG_ERR, "audit: %s: another popkeep-policyd writes "
 		    "it", path);
-	return false;
+	/* A log whose name is lost in a crash has proved nothing. */
+	if (*fd != -1)
+		(void)fsync(pk_policyd.audit_dir);
+	return *fd != -1 &&
+	    (uid == (uid_t)-1 || fchown(*fd, uid, gid) == 0);
 }
 
 /* The parents of a socket, which anybody may search, and it. */

@@ -4,10 +4,10 @@
  * policyd_peers.c has the connections of those who ask, policyd_turns.c listens
  * to them in turn, policyd_share.c knows how much each may have written,
  * policyd_answers.c has the answers, policyd_groups.c resolves groups in the
- * background, policyd_seal.c seals the log, policyd_anchor.c tells of its seals,
- * policyd_names.c hides users in it, policyd_metrics.c tells what policyd knows of
- * all this, and policyd_metrics_socket.c is where it is asked.  Nobody else
- * includes this.
+ * background, policyd_seal.c seals the log, policyd_rotate.c rotates and prunes
+ * it, policyd_anchor.c tells of its seals, policyd_names.c hides users in it,
+ * policyd_metrics.c tells what policyd knows of all this, and
+ * policyd_metrics_socket.c is where it is asked.  Nobody else includes this.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -47,7 +47,7 @@ struct pk_policyd {
 	bool ending;
 
 	int parent;			/* -1: a program of its own */
-	int policy_dir, state_dir, audit_fd, socket_fd;
+	int policy_dir, state_dir, audit_dir, audit_fd, socket_fd;
 	int metrics_dir, metrics_fd;	/* the file's; the socket */
 	int64_t clock;			/* wall clock - boot clock, at the start */
 	struct pk_policy *accepted;	/* brake (c): NULL: nothing yet */
@@ -152,11 +152,25 @@ void pk_policyd_seal_if_due(void);
 /* Is it time to, for the number of records? */
 bool pk_policyd_has_many_unsealed(void);
 
+/* Is every line of the log sealed, or is there no key? */
+bool pk_policyd_is_sealed(void);
+
 /* Where sealing fails it is tried again at the next tick. */
 void pk_policyd_seal_soon(void);
 
 /* How it went the last time. */
 enum pk_audit_sealed pk_policyd_seal_state(void);
+
+/* ---- policyd_rotate.c ------------------------------------------------------------------- */
+
+/* Begin the next file of the log if this one is large enough. */
+void pk_policyd_rotate_if_due(void);
+
+/* Begin to prune what is too old, if it is time to look for it. */
+void pk_policyd_prune_if_due(void);
+
+/* The settings of both have changed. */
+void pk_policyd_rotate_soon(void);
 
 /* ---- policyd_anchor.c ------------------------------------------------------------------- */
 

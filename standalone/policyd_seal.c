@@ -116,6 +116,15 @@ pk_policyd_has_many_unsealed(void)
 	    pk_audit_log_unsealed(pk_policyd.log) >= RECORDS_MAX;
 }
 
+bool
+pk_policyd_is_sealed(void)
+{
+	return sealing.state == PK_AUDIT_SEAL_NO_KEY ||
+	    (sealing.state == PK_AUDIT_SEALED &&
+	    pk_audit_log_unsealed(pk_policyd.log) +
+	    pk_audit_log_waiting(pk_policyd.log) == 0);
+}
+
 void
 pk_policyd_seal_if_due(void)
 {

@@ -18,6 +18,7 @@
 
 #include "engine/apop.h"
 #include "engine/comments.h"
+#include "standalone/audit_prune.h"
 #include "standalone/policy_load.h"
 #include "standalone/policyd.h"
 #include "standalone/settings_private.h"
@@ -166,6 +167,8 @@ static cfg_opt_t opts[] = {
 	CFG_STR("audit-log", PK_AUDIT_FILE, CFGF_NONE),
 	CFG_STR("audit-anchor", NULL, CFGF_NONE),
 	CFG_INT("group-refresh", 300, CFGF_NONE),
+	CFG_INT("audit-rotate", PK_AUDIT_ROTATE_OCTETS, CFGF_NONE),
+	CFG_STR("audit-keep", "never", CFGF_NONE),
 	CFG_INT("audit-seal", PK_AUDIT_SEAL_SECONDS, CFGF_NONE),
 	CFG_STR("metrics", NULL, CFGF_NODEFAULT),
 	CFG_STR("metrics-socket", NULL, CFGF_NODEFAULT),
@@ -267,6 +270,9 @@ take_values(cfg_t *cfg, struct pk_settings *s)
 		*strings[i].to = copy(cfg_getstr(cfg, strings[i].key));
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		*numbers[i].to = (unsigned)cfg_getint(cfg, numbers[i].key);
+	s->audit_rotate = (uint64_t)cfg_getint(cfg, "audit-rotate");
+	(void)pk_audit_keep_parse(cfg_getstr(cfg, "audit-keep"),
+	    &s->audit_keep);
 	s->create_maildir = cfg_getbool(cfg, "create-maildir");
 	s->nfs = cfg_getbool(cfg, "nfs");
 	s->pam_session = cfg_getbool(cfg, "pam-session");

@@ -76,6 +76,8 @@ struct pk_settings {
 	char *audit_log;
 	unsigned group_refresh;			/* seconds */
 	unsigned audit_seal;			/* seconds */
+	uint64_t audit_rotate;			/* octets; 0: never */
+	int64_t audit_keep;			/* seconds; 0: for ever */
 	char *audit_anchor;			/* a command; NULL: none */
 	char *metrics, *metrics_socket;		/* NULL: none */
 };

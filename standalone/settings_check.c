@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "engine/apop.h"
+#include "standalone/audit_prune.h"
 #include "standalone/settings_private.h"
 
 /* ---- words for enumerations ---------------------------------------------- */
@@ -93,6 +94,7 @@ static const struct {
 	{ "first-valid-uid", 1, UINT_MAX - 1 },
 	{ "group-refresh", 1, 86400 },
 	{ "audit-seal", 1, 86400 },
+	{ "audit-rotate", 0, LONG_MAX },
 };
 
 static int
@@ -336,6 +338,18 @@ check_group(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 static int
+check_keep(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *text = cfg_opt_getnstr(opt, 0);
+	int64_t seconds;
+
+	if (!pk_audit_keep_parse(text, &seconds))
+		cfg_error(cfg, "%s = %s: " PK_AUDIT_KEEP_EXPECTED, opt->name,
+		    text);
+	return 0;
+}
+
+static int
 check_socket(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *path = cfg_opt_getnstr(opt, 0);
@@ -440,6 +454,7 @@ static const struct {
 	{ "virtual-gid", check_gid },
 	{ "home", check_template },
 	{ "users-file", check_readable },
+	{ "audit-keep", check_keep },
 	{ "maildir", check_template },
 	{ "retained", check_template },
 	{ "policy", check_path },

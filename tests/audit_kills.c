@@ -1,6 +1,7 @@
 /*
- * Logs that are written, sealed and marked by a process that is killed at random
- * instants, again and again: each opens again, and none raises a false alarm.
+ * Logs that are written, sealed, rotated and marked by a process that is killed
+ * at random instants, again and again: each opens again, and none raises a false
+ * alarm.
  *
  * usage: audit_kills [LOGS]
  *
@@ -51,8 +52,8 @@ open_log(int dirfd, char why[PK_AUDIT_LOG_WHY])
 	bool marked = pk_audit_mark_load(dirfd, &mark);
 	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
-	return pk_audit_log_open(fd, path, marked ? &mark : NULL, on_intent,
-	    NULL, why);
+	return pk_audit_log_open(dirfd, fd, path, marked ? &mark : NULL,
+	    on_intent, NULL, why);
 }
 
 static bool
@@ -82,6 +83,15 @@ save_mark(int dirfd, const struct pk_audit_log *l)
 	    pk_audit_mark_save(dirfd, &mark) == 0;
 }
 
+/* A segment ends with a seal. */
+static bool
+seal_and_rotate(const struct pk_audit_seal_dir *d, struct pk_audit_log *l,
+    const struct pk_audit_source *source, char why[PK_AUDIT_LOG_WHY])
+{
+	return pk_audit_seal(d, l, source, why) == PK_AUDIT_SEALED &&
+	    pk_audit_log_rotate(l, why) == PK_OK;
+}
+
 /* Write until it is killed, or so many times; its exit status. */
 static int
 write_records(int steps)
@@ -102,6 +112,8 @@ write_records(int steps)
 		if (ok && rand() % 3 == 0)
 			ok = pk_audit_seal(&d, l, &source, why) ==
 			    PK_AUDIT_SEALED;
+		if (ok && rand() % 8 == 0)
+			ok = seal_and_rotate(&d, l, &source, why);
 		if (ok && rand() % 5 == 0)
 			ok = save_mark(d.fd, l);
 	}

@@ -483,6 +483,30 @@ test_audit_survives_every_failed_allocation(void **state)
 	}
 }
 
+/* Only what policyd itself says tells that records were pruned. */
+static void
+test_audit_knows_the_reason_of_pruning(void **state)
+{
+	static const char *const wrong[] = { "", "records 1 to ",
+	    "records 1 to 5", "records 2 to 5: audit-keep is 1d",
+	    "records 1 to 05: audit-keep is 1d",
+	    "records 1 to -5: audit-keep is 1d",
+	    "records 1 to 5x: audit-keep is 1d",
+	    "records 1 to 18446744073709551616: audit-keep is 1d" };
+	char reason[PK_AUDIT_REASON_SIZE];
+	uint64_t last = 0;
+	size_t i;
+
+	(void)state;
+	pk_audit_pruned_put(reason, UINT64_MAX, "365d");
+	assert_string_equal(reason, "records 1 to 18446744073709551615: "
+	    "audit-keep is 365d");
+	assert_true(pk_audit_pruned_get(reason, &last));
+	assert_true(last == UINT64_MAX);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		expect(wrong[i], !pk_audit_pruned_get(wrong[i], &last));
+}
+
 int
 main(void)
 {
@@ -501,6 +525,7 @@ main(void)
 		TEST(test_audit_tells_the_place_of_an_unknown_event),
 		TEST(test_audit_survives_truncations_and_flipped_bits),
 		TEST(test_audit_survives_every_failed_allocation),
+		TEST(test_audit_knows_the_reason_of_pruning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,7 +139,7 @@ open_log(void)
 	memset(&seen, 0, sizeof(seen));
 	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_not_equal(fd, -1);
-	l = pk_audit_log_open(fd, path, opened_at, on_seen, &seen, why);
+	l = pk_audit_log_open(-1, fd, path, opened_at, on_seen, &seen, why);
 	return l;
 }
 
@@ -459,7 +459,7 @@ test_audit_log_tells_a_missing_line(void **state)
 	second = strchr(text, '\n') + 1;
 	assert_int_equal(truncate(path, 0), 0);
 	append(second, strlen(second));
-	cannot_open(":1: it does not continue");
+	cannot_open(": the records up to 1 are missing");
 }
 
 static void
@@ -483,7 +483,8 @@ test_audit_log_refuses_a_second_opener(void **state)
 	int second = open(path, O_RDWR | O_APPEND);
 
 	(void)state;
-	assert_null(pk_audit_log_open(second, path, NULL, on_seen, &seen, other));
+	assert_null(pk_audit_log_open(-1, second, path, NULL, on_seen, &seen,
+	    other));
 	assert_non_null(strstr(other, "another popkeep-policyd writes it"));
 	close(second);
 	/* The first goes on. */
@@ -499,7 +500,8 @@ test_audit_log_refuses_what_is_no_file(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
-	assert_null(pk_audit_log_open(fds[0], "pipe", NULL, on_seen, &seen, why));
+	assert_null(pk_audit_log_open(-1, fds[0], "pipe", NULL, on_seen,
+	    &seen, why));
 	assert_string_equal(why, "pipe: not a regular file");
 	close(fds[0]);
 	close(fds[1]);

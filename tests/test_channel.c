@@ -358,6 +358,9 @@ test_channel_refuses_a_reload_that_is_none(void **state)
 	m.reload.audit_seal = 0;
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
 	m = good;
+	m.reload.audit_keep = -1;
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
+	m = good;
 	memset(m.reload.default_domain, 'x', sizeof(m.reload.default_domain));
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
 }

@@ -27,6 +27,7 @@
 
 #include "engine/wire.h"
 #include "standalone/audit_seal.h"
+#include "standalone/audit_segments.h"
 #include "standalone/channel.h"
 #include "standalone/log.h"
 #include "standalone/policyd.h"
@@ -1263,6 +1264,18 @@ reload_by_parent(bool fold)
 }
 
 static void
+reload_audit(uint64_t rotate, int64_t keep)
+{
+	struct pk_msg_reload m;
+
+	memset(&m, 0, sizeof(m));
+	m.group_refresh = m.audit_seal = 3600;
+	m.audit_rotate = rotate;
+	m.audit_keep = keep;
+	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, &m, -1), 0);
+}
+
+static void
 test_policyd_keeps_the_old_policy_over_an_error(void **state)
 {
 	char text[PK_WIRE_TEXT + 1];
@@ -2057,6 +2070,254 @@ test_policyd_goes_on_without_its_metrics(void **state)
 	assert_int_equal(access(place, F_OK), -1);
 }
 
+/* ---- tests: segments of the log ----------------------------------------- */
+
+/* Octets of a file that the log does not reach by itself. */
+#define SMALL	3000
+
+static unsigned
+segments_with(const char *a, const char *b, bool *sealed_r)
+{
+	struct pk_audit_segments s;
+	char path[PATH_MAX], *line = NULL;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY);
+	unsigned count = 0;
+	size_t i, room = 0;
+
+	*sealed_r = true;
+	assert_int_equal(pk_audit_segments_list(fd, audit_path, &s), 0);
+	for (i = 0; i < s.count; i++) {
+		FILE *f;
+		bool sealed = false;
+
+		assert_true(pk_audit_segment_path(audit_path, s.first[i],
+		    path));
+		count += lines_with(path, a, b) > 0;
+		f = fopen(path, "r");
+		while (getline(&line, &room, f) > 0)
+			sealed = strstr(line, "\"event\":\"seal\"") != NULL;
+		fclose(f);
+		*sealed_r = *sealed_r && sealed;
+	}
+	free(line);
+	close(fd);
+	pk_audit_segments_free(&s);
+	return count;
+}
+
+static unsigned
+segments(void)
+{
+	bool sealed;
+
+	return segments_with("", "", &sealed);
+}
+
+static void
+test_policyd_rotates_behind_a_seal(void **state)
+{
+	bool sealed;
+
+	(void)state;
+	settings.audit_rotate = SMALL;
+	start(BASE);
+	set_up_key();
+	WAIT_UNTIL(seals() == 1);
+	anna = peer(1000, "anna", false);
+	send_downloads(20);
+	WAIT_UNTIL(segments() == 1);
+	/* What is asked for goes on, and an intent is remembered. */
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	send_downloads(20);
+	WAIT_UNTIL(segments() == 2);
+	assert_int_equal(segments_with("", "", &sealed), 2);
+	assert_true(sealed);
+	close(anna);
+	kill_it();
+	start(NULL);
+	anna = peer(1000, "anna", false);
+	assert_int_equal(unfinished(anna, "anna"), 1);
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "1"),
+	    PK_WIRE_OK);
+	close(anna);
+	assert_int_equal(logged("cannot be"), 0);
+}
+
+static void
+test_policyd_rotates_without_a_key(void **state)
+{
+	(void)state;
+	start("");
+	anna = peer(1000, "anna", false);
+	send_downloads(20);
+	assert_int_equal(segments(), 0);
+	/* The limit comes with a reload, as the others do. */
+	reload_audit(SMALL, 0);
+	WAIT_UNTIL(segments() == 1);
+	send_downloads(1);
+	close(anna);
+	stop();
+	assert_int_equal(segments(), 1);
+	start("");
+	stop();
+}
+
+/* Where sealing fails, a segment would end without a seal. */
+static void
+test_policyd_rotates_no_log_that_cannot_be_sealed(void **state)
+{
+	char key[sizeof(state_path) + 16];
+
+	(void)state;
+	start("");
+	(void)snprintf(key, sizeof(key), "%s/seal.key", state_path);
+	put(key, "");
+	WAIT_UNTIL(logged("it cannot be sealed: ") > 0);
+	reload_audit(SMALL, 0);
+	anna = peer(1000, "anna", false);
+	send_downloads(20);
+	(void)sleep(2);
+	assert_int_equal(segments(), 0);
+	close(anna);
+}
+
+static void
+test_policyd_goes_on_in_a_directory_that_is_not_its_own(void **state)
+{
+	char text[PK_WIRE_TEXT + 1];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	settings.audit_rotate = SMALL;
+	start("");
+	assert_int_equal(chown(dir, 0, 0), 0);
+	anna = peer(1000, "anna", false);
+	root = peer(0, "", true);
+	send_downloads(20);
+	WAIT_UNTIL(logged("audit.log: Permission denied: it goes on growing")
+	    > 0);
+	(void)sleep(2);
+	assert_int_equal(logged("it goes on growing"), 1);
+	send_downloads(20);
+	assert_int_equal(chown(dir, NOBODY, NOBODY), 0);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	reload_audit(SMALL, 0);
+	WAIT_UNTIL(segments() == 1);
+	WAIT_UNTIL(logged("audit: it is rotated again") == 1);
+	close(anna);
+	close(root);
+}
+
+static void
+test_policyd_prunes_what_is_too_old(void **state)
+{
+	bool sealed;
+
+	(void)state;
+	settings.audit_rotate = SMALL;
+	start("");
+	set_up_key();
+	WAIT_UNTIL(seals() == 1);
+	anna = peer(1000, "anna", false);
+	send_downloads(20);
+	WAIT_UNTIL(segments() == 1);
+	send_downloads(20);
+	WAIT_UNTIL(segments() == 2);
+	/* Not those that are young, and none without being told to. */
+	reload_audit(SMALL, 86400);
+	(void)sleep(2);
+	assert_int_equal(segments_with("downloaded", "", &sealed), 2);
+	reload_audit(100 * SMALL, 1);
+	WAIT_UNTIL(segments_with("downloaded", "", &sealed) == 0);
+	assert_int_equal(segments(), 2);
+	assert_true(sealed);
+	assert_int_equal(audited("\"event\":\"pruned\"", "\"records 1 to "),
+	    2);
+	WAIT_UNTIL(logged("audit: pruned: records 1 to ") == 2);
+	/* Once. */
+	reload_audit(100 * SMALL, 1);
+	(void)sleep(2);
+	assert_int_equal(audited("\"event\":\"pruned\"", ""), 2);
+	close(anna);
+	stop();
+	start(NULL);
+	stop();
+}
+
+static void
+test_policyd_removes_what_is_too_old_and_has_no_seal(void **state)
+{
+	(void)state;
+	settings.audit_rotate = SMALL;
+	start("");
+	anna = peer(1000, "anna", false);
+	send_downloads(20);
+	WAIT_UNTIL(segments() == 1);
+	send_downloads(1);
+	reload_audit(100 * SMALL, 1);
+	WAIT_UNTIL(segments() == 0);
+	assert_int_equal(audited("\"event\":\"pruned\"", "\"records 1 to "),
+	    1);
+	assert_int_equal(audited("downloaded", ""), 1);
+	close(anna);
+	stop();
+	/* Its first records are missing, and one says why. */
+	start(NULL);
+	stop();
+}
+
+/* Records without an end, until nobody takes them any more. */
+static _Noreturn void
+flood(void)
+{
+	begin_records("anna", 0, PK_WIRE_DURABLE, 4);
+	if (!put_item(PK_AUDIT_DOWNLOADED, "1", ""))
+		_exit(1);
+	while (send(anna, out, w.len, MSG_NOSIGNAL) > 0 &&
+	    recv(anna, in, sizeof(in), 0) > 0)
+		(void)usleep(1000);
+	_exit(0);
+}
+
+/* Killed at moments that are spread over those of many rotations. */
+static void
+test_policyd_is_whole_after_any_kill(void **state)
+{
+	char command[512];
+	pid_t sender;
+	unsigned i, count;
+	int status;
+
+	(void)state;
+	settings.audit_rotate = SMALL;
+	for (i = 0; i < 10; i++) {
+		start(i == 0 ? "" : NULL);
+		if (i == 0)
+			set_up_key();
+		anna = peer(1000, "anna", false);
+		sender = fork();
+		if (sender == 0)
+			flood();
+		(void)usleep(1000000 + i * 379001 % 900000);
+		kill_it();
+		assert_int_equal(waitpid(sender, NULL, 0), sender);
+		close(anna);
+	}
+	start(NULL);
+	stop();
+	count = segments();
+	print_message("%u segments\n", count);
+	assert_true(count >= 5);
+	(void)snprintf(command, sizeof(command), "standalone/popkeep audit "
+	    "verify %s >%s/verified 2>&1", audit_path, dir);
+	status = system(command);
+	(void)snprintf(command, sizeof(command), "cat %s/verified", dir);
+	(void)!system(command);
+	/* Nothing is amiss, and there is no anchor. */
+	assert_int_equal(WEXITSTATUS(status), 3);
+}
+
 /* ---- tests: beginning and end ------------------------------------------- */
 
 static void
@@ -2210,8 +2471,12 @@ test_policyd_tells_its_status_in_whole_lines(void **state)
 	close(root);
 }
 
+/*
+ * Those of segments take their time: a program of their own, which is this one
+ * by another name.
+ */
 int
-main(void)
+main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define TEST_RUNNING(f) cmocka_unit_test_setup_teardown(f, setup_running, \
@@ -2287,6 +2552,17 @@ main(void)
 		TEST(test_policyd_writes_everything_at_sigterm),
 		TEST(test_policyd_tells_its_status_in_whole_lines),
 	};
+	const struct CMUnitTest segment_tests[] = {
+		TEST(test_policyd_rotates_behind_a_seal),
+		TEST(test_policyd_rotates_without_a_key),
+		TEST(test_policyd_rotates_no_log_that_cannot_be_sealed),
+		TEST(test_policyd_goes_on_in_a_directory_that_is_not_its_own),
+		TEST(test_policyd_prunes_what_is_too_old),
+		TEST(test_policyd_removes_what_is_too_old_and_has_no_seal),
+		TEST(test_policyd_is_whole_after_any_kill),
+	};
 
+	if (argc > 0 && strstr(argv[0], "test_policyd_segments") != NULL)
+		return cmocka_run_group_tests(segment_tests, group_setup, NULL);
 	return cmocka_run_group_tests(tests, group_setup, NULL);
 }

@@ -91,6 +91,8 @@ test_settings_reads_every_default(void **state)
 	assert_string_equal(s->audit_log, PK_AUDIT_FILE);
 	assert_int_equal(s->group_refresh, 300);
 	assert_int_equal(s->audit_seal, 3600);
+	assert_int_equal(s->audit_rotate, 256 * 1024 * 1024);
+	assert_int_equal(s->audit_keep, 0);
 	assert_null(s->audit_anchor);
 	assert_null(s->metrics);
 	assert_null(s->metrics_socket);
@@ -122,6 +124,7 @@ static void
 test_settings_takes_what_policyd_is_told(void **state)
 {
 	struct pk_settings *s = read_settings(FINE
+	    "audit-rotate = 6000000000\naudit-keep = \"2y\"\n"
 	    "policy = \"/p/policy.conf\"\npolicy-state = \"/p/state\"\n"
 	    "policy-user = \"nobody\"\npolicy-group = \"\"\n"
 	    "audit-log = \"/p/audit\"\ngroup-refresh = 86400\naudit-seal = 7\n"
@@ -136,6 +139,8 @@ test_settings_takes_what_policyd_is_told(void **state)
 	assert_non_null(s);
 	assert_string_equal(s->policy, "/p/policy.conf");
 	assert_string_equal(s->policy_state, "/p/state");
+	assert_int_equal(s->audit_rotate, 6000000000);
+	assert_int_equal(s->audit_keep, 730 * 86400);
 	assert_string_equal(s->policy_user, "nobody");
 	assert_string_equal(s->policy_group, "");
 	assert_string_equal(s->audit_log, "/p/audit");
@@ -370,6 +375,9 @@ static const struct {
 	{ FINE "audit-anchor = \"anchor\"\n", 3, "expected an absolute path" },
 	{ FINE "audit-anchor = \"/no/such\"\n", 3, "expected a program" },
 	{ FINE "audit-seal = 0\n", 3, "expected 1 to 86400" },
+	{ FINE "audit-rotate = -1\n", 3, "expected 0 to " },
+	{ FINE "audit-keep = \"1 year\"\n", 3, "audit-keep = 1 year: "
+	    "expected a duration like" },
 	{ FINE "audit-seal = 86401\n", 3, "expected 1 to 86400" },
 	{ FINE "metrics = \"m.prom\"\n", 3, "absolute path of a file" },
 	{ FINE "metrics = \"\"\n", 3, "absolute path of a file" },
