@@ -158,7 +158,7 @@ anchor(const char *name)
 	if (pk_audit_read(name, take_last, &last, &unread) == 0)
 		return print_anchor(name, &last);
 	fprintf(stderr, "popkeep: %s: %s\n", unread != NULL ? unread : name,
-	    strerror(errno));
+	    pk_audit_read_error(errno));
 	free(unread);
 	return false;
 }

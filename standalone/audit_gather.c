@@ -76,18 +76,6 @@ name_log(const struct pk_audit_gather *g, const char *name)
 	return dir;
 }
 
-/* The number in a segment's name, or 0. */
-static uint64_t
-segment_number(const char *path)
-{
-	size_t len = strlen(path);
-	const char *digits = path + len - PK_AUDIT_SEGMENT_DIGITS;
-
-	return len > PK_AUDIT_SEGMENT_DIGITS && digits[-1] == '.' &&
-	    strspn(digits, "0123456789") == PK_AUDIT_SEGMENT_DIGITS ?
-	    strtoull(digits, NULL, 10) : 0;
-}
-
 /* ---- the parts of a log -------------------------------------------------- */
 
 static struct pk_audit_part *
@@ -158,8 +146,7 @@ begin_part(struct pk_audit_gather *g, struct pk_audit_source_log *l,
 	}
 	last(l)->dev = st.st_dev;
 	last(l)->ino = st.st_ino;
-	if (strcmp(path, l->name) != 0)
-		last(l)->number = segment_number(path);
+	last(l)->number = pk_audit_segment_number(path);
 	/* What is no record is of no time: without one asked for it counts. */
 	last(l)->matches = g->when.since == INT64_MIN &&
 	    g->when.until == INT64_MAX;
@@ -228,7 +215,17 @@ read_log(struct pk_audit_gather *g, struct pk_audit_source_log *l)
 {
 	struct pk_audit_reader *r = pk_audit_reader_open(l->name);
 	const struct pk_audit_at *at;
+	const char *log;
 	int found = r != NULL ? 1 : -1;
+
+	if (r != NULL && pk_audit_reader_is_bundle(r)) {
+		fprintf(stderr, "popkeep: audit export: %s: it is a bundle: "
+		    "expected a log\n", l->name);
+		pk_audit_reader_close(&r);
+		return false;
+	}
+	if (r != NULL)
+		found = pk_audit_reader_log(r, &log);
 
 	while (found == 1) {
 		found = pk_audit_reader_next(r, &at);

@@ -140,6 +140,12 @@ pk_audit_merge_add(struct pk_audit_merge *m, struct pk_audit_reader *r)
 	return advance(m, s);
 }
 
+size_t
+pk_audit_merge_count(const struct pk_audit_merge *m)
+{
+	return m->count;
+}
+
 int
 pk_audit_merge_next(struct pk_audit_merge *m, struct pk_audit_merged *merged_r)
 {

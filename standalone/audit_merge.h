@@ -21,11 +21,14 @@ struct pk_audit_merge *pk_audit_merge_new(pk_audit_odd *odd, void *arg)
 void pk_audit_merge_free(struct pk_audit_merge **mp);
 
 /*
- * One more log; r is m's from now on, also on failure.  false: errno, and r
- * could not be read, or there is no memory.
+ * One more log, the one that r is at; r is m's from now on, also on failure.
+ * false: errno, and r could not be read, or there is no memory.
  */
 bool pk_audit_merge_add(struct pk_audit_merge *m, struct pk_audit_reader *r)
     __attribute__((__warn_unused_result__));
+
+/* How many were added. */
+size_t pk_audit_merge_count(const struct pk_audit_merge *m);
 
 /* A record, valid until the next call. */
 struct pk_audit_merged {

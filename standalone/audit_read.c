@@ -7,9 +7,11 @@
 
 #include <sys/stat.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +28,28 @@
 
 struct pk_audit_reader {
 	struct pk_audit_at at;
-	char *name;			/* of the log */
+	char *name;			/* of the log, or of the bundle */
+	bool begun;			/* it has been begun with */
+	int current;			/* its own file; -1: a log's is read */
+
 	struct pk_audit_segments segments;
 	size_t next;			/* the segment to be opened */
 	char path[PATH_MAX];		/* of the one before */
-	int current;			/* the log's own file; -1: it is read */
-	int fd;				/* the file being read, or -1 */
+	char peek[PK_AUDIT_BUNDLE_BEGIN];	/* of current, */
+	size_t peeked;			/* and so many will not come again */
+
+	bool is_bundle;			/* else it is a log: */
+	struct pk_audit_bundle *bundle;	/* NULL, or not begun with */
+	pk_audit_member_faulty *faulty;
+	void *arg;
+	const char *member;		/* to be read next; NULL: none */
+	char *log;			/* "BUNDLE:log/NAME" */
+	size_t log_len;			/* octets of "log/NAME" */
+	char *file;			/* "BUNDLE:log/NAME/FILE" */
+	uint64_t begins;
+
+	bool open;			/* a file is being read: */
+	int fd;				/* this, or -1: a member */
 	off_t left;			/* octets of it; -1: not known */
 	uint64_t skipped;		/* octets of a line that is too long */
 	bool skipping;			/* the rest of a line that is too long */
@@ -60,18 +78,25 @@ list_segments(const char *name, struct pk_audit_segments *s)
 
 /* ---- files ------------------------------------------------------------- */
 
-/* What is appended from now on is not read. */
-static bool
-begin_file(struct pk_audit_reader *r, int fd, const char *name)
+static void
+begin_lines(struct pk_audit_reader *r, const char *name)
 {
-	struct stat st;
-
 	r->at.file = name;
 	r->at.number = 0;
 	r->at.whole = 0;
 	r->begin = r->end = 0;
 	r->skipping = r->ended = false;
 	r->skipped = 0;
+	r->open = true;
+}
+
+/* What is appended from now on is not read. */
+static bool
+begin_file(struct pk_audit_reader *r, int fd, const char *name)
+{
+	struct stat st;
+
+	begin_lines(r, name);
 	r->fd = fd;
 	if (fstat(fd, &st) == -1)
 		return false;
@@ -87,6 +112,7 @@ end_file(struct pk_audit_reader *r)
 	if (r->fd > STDIN_FILENO)
 		close(r->fd);
 	r->fd = -1;
+	r->open = false;
 	errno = saved;
 }
 
@@ -116,6 +142,19 @@ next_segment(struct pk_audit_reader *r)
 	return 0;
 }
 
+/* The log's own file; its begin may have been read. */
+static int
+begin_current(struct pk_audit_reader *r)
+{
+	if (!begin_file(r, r->current, r->current == STDIN_FILENO ?
+	    "standard input" : r->name))
+		return -1;
+	memcpy(r->buf, r->peek, r->peeked);
+	r->end = r->peeked;
+	r->current = -1;
+	return 1;
+}
+
 /* As pk_audit_reader_next(): is there a file? */
 static int
 next_file(struct pk_audit_reader *r)
@@ -124,16 +163,110 @@ next_file(struct pk_audit_reader *r)
 
 	if (rc != 0)
 		return rc;
-	if (r->current == -1)
-		return 0;
-	if (!begin_file(r, r->current, r->current == STDIN_FILENO ?
-	    "standard input" : r->name))
+	return r->current != -1 ? begin_current(r) : 0;
+}
+
+/* ---- bundles ----------------------------------------------------------- */
+
+static const char *
+display_name(const struct pk_audit_reader *r)
+{
+	return strcmp(r->name, "-") == 0 ? "standard input" : r->name;
+}
+
+/* Octets of "log/NAME". */
+static size_t
+log_len(const char *member)
+{
+	return (size_t)(strrchr(member, '/') - member);
+}
+
+/* Is the next member of the log that is being read? */
+static bool
+is_of_log(const struct pk_audit_reader *r)
+{
+	return r->member != NULL && r->log != NULL &&
+	    log_len(r->member) == r->log_len && strncmp(r->member,
+	    r->log + strlen(display_name(r)) + 1, r->log_len) == 0;
+}
+
+/* As pk_audit_reader_next(): is there a member, of any log? */
+static int
+find_member(struct pk_audit_reader *r)
+{
+	int found = pk_audit_bundle_next(r->bundle, &r->member);
+
+	if (found != 1)
+		r->member = NULL;
+	return found;
+}
+
+uint64_t
+pk_audit_segment_number(const char *name)
+{
+	size_t len = strlen(name);
+	const char *digits = name + len - PK_AUDIT_SEGMENT_DIGITS;
+
+	return len > PK_AUDIT_SEGMENT_DIGITS && digits[-1] == '.' &&
+	    strspn(digits, "0123456789") == PK_AUDIT_SEGMENT_DIGITS ?
+	    strtoull(digits, NULL, 10) : 0;
+}
+
+static int
+next_member(struct pk_audit_reader *r)
+{
+	int found = r->member != NULL ? 1 : find_member(r);
+
+	if (found != 1 || !is_of_log(r))
+		return found == -1 ? -1 : 0;
+	free(r->file);
+	if (asprintf(&r->file, "%s:%s", display_name(r), r->member) == -1) {
+		r->file = NULL;
 		return -1;
-	r->current = -1;
+	}
+	begin_lines(r, r->file);
+	r->left = -1;
+	r->member = NULL;
+	return 1;
+}
+
+static int
+next_log(struct pk_audit_reader *r)
+{
+	int found;
+
+	do {
+		found = r->member != NULL && !is_of_log(r) ? 1 :
+		    find_member(r);
+	} while (found == 1 && is_of_log(r));
+	end_file(r);
+	if (found != 1)
+		return found;
+	free(r->log);
+	r->log_len = log_len(r->member);
+	if (asprintf(&r->log, "%s:%.*s", display_name(r), (int)r->log_len,
+	    r->member) == -1) {
+		r->log = NULL;
+		return -1;
+	}
+	r->begins = pk_audit_segment_number(r->member);
 	return 1;
 }
 
 /* ---- lines ------------------------------------------------------------- */
+
+static ssize_t
+get(struct pk_audit_reader *r, char *to, size_t room)
+{
+	ssize_t n;
+
+	if (r->bundle != NULL)
+		return pk_audit_bundle_read(r->bundle, to, room);
+	do {
+		n = room > 0 ? read(r->fd, to, room) : 0;
+	} while (n == -1 && errno == EINTR);
+	return n;
+}
 
 /* More octets into buf, or ended. */
 static bool
@@ -148,9 +281,7 @@ fill(struct pk_audit_reader *r)
 	room = READ_SIZE - r->end;
 	if (r->left >= 0 && (off_t)room > r->left)
 		room = (size_t)r->left;
-	do {
-		n = room > 0 ? read(r->fd, r->buf + r->end, room) : 0;
-	} while (n == -1 && errno == EINTR);
+	n = get(r, r->buf + r->end, room);
 	if (n == -1)
 		return false;
 	if (r->left >= 0)
@@ -202,19 +333,47 @@ next_line(struct pk_audit_reader *r)
 
 /* ---- the log ------------------------------------------------------------ */
 
+/* The first octets of current.  What cannot be read is told later. */
+static void
+peek(struct pk_audit_reader *r)
+{
+	struct stat st;
+	size_t len = 0;
+	ssize_t n;
+
+	if (r->current != STDIN_FILENO && fstat(r->current, &st) == 0 &&
+	    (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+		n = pread(r->current, r->peek, sizeof(r->peek), 0);
+		r->is_bundle = n > 0 && pk_audit_is_bundle(r->peek,
+		    (size_t)n);
+		return;
+	}
+	while (len < sizeof(r->peek)) {
+		n = read(r->current, r->peek + len, sizeof(r->peek) - len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	r->peeked = len;
+	r->is_bundle = pk_audit_is_bundle(r->peek, len);
+}
+
 static bool
 open_log(struct pk_audit_reader *r, const char *name)
 {
 	r->name = strdup(name);
 	if (r->name == NULL)
 		return false;
-	r->at.file = r->name;
-	if (strcmp(name, "-") == 0) {
-		r->current = STDIN_FILENO;
-		return true;
-	}
-	r->current = open(name, OPEN_FLAGS);
-	return r->current != -1 && list_segments(name, &r->segments);
+	r->at.file = display_name(r);
+	r->current = strcmp(name, "-") == 0 ? STDIN_FILENO :
+	    open(name, OPEN_FLAGS);
+	if (r->current == -1)
+		return false;
+	peek(r);
+	return r->current == STDIN_FILENO || r->is_bundle ||
+	    list_segments(name, &r->segments);
 }
 
 struct pk_audit_reader *
@@ -243,7 +402,10 @@ pk_audit_reader_close(struct pk_audit_reader **rp)
 	end_file(r);
 	if (r->current > STDIN_FILENO)
 		close(r->current);
+	pk_audit_bundle_close(&r->bundle);
 	pk_audit_segments_free(&r->segments);
+	free(r->log);
+	free(r->file);
 	free(r->name);
 	free(r);
 	errno = saved;
@@ -261,21 +423,79 @@ pk_audit_reader_fd(const struct pk_audit_reader *r)
 	return r->fd;
 }
 
+bool
+pk_audit_reader_is_bundle(const struct pk_audit_reader *r)
+{
+	return r->is_bundle;
+}
+
+void
+pk_audit_reader_check(struct pk_audit_reader *r,
+    pk_audit_member_faulty *faulty, void *arg)
+{
+	r->faulty = faulty;
+	r->arg = arg;
+}
+
+uint64_t
+pk_audit_reader_begins(const struct pk_audit_reader *r)
+{
+	return r->begins;
+}
+
+const char *
+pk_audit_read_error(int error)
+{
+	return error == EBADMSG ? "it is a tar, and damaged" :
+	    strerror(error);
+}
+
+int
+pk_audit_reader_log(struct pk_audit_reader *r, const char **name_r)
+{
+	int found = r->begun ? 0 : 1;
+
+	if (r->is_bundle && !r->begun) {
+		r->bundle = pk_audit_bundle_open(r->current, r->peek,
+		    r->peeked, r->faulty, r->arg);
+		if (r->bundle == NULL)
+			return -1;
+	}
+	r->begun = true;
+	if (r->bundle != NULL)
+		found = next_log(r);
+	*name_r = r->bundle != NULL ? r->log : display_name(r);
+	return found;
+}
+
 int
 pk_audit_reader_next(struct pk_audit_reader *r,
     const struct pk_audit_at **at_r)
 {
-	int found = r->fd != -1 ? next_line(r) : 0;
+	int found = r->open ? next_line(r) : 0;
 
+	assert(r->begun);
 	while (found == 0) {
 		end_file(r);
-		found = next_file(r);
-		if (found == 1)
-			found = next_line(r);
-		else
+		found = r->bundle != NULL ? next_member(r) : next_file(r);
+		if (found != 1)
 			break;
+		found = next_line(r);
 	}
 	*at_r = &r->at;
+	return found;
+}
+
+/* As pk_audit_reader_next(): all lines of a log. */
+static int
+take_log(struct pk_audit_reader *r, pk_audit_take *take_line, void *arg)
+{
+	const struct pk_audit_at *at;
+	int found;
+
+	while ((found = pk_audit_reader_next(r, &at)) == 1)
+		if (!take_line(arg, at))
+			return -1;
 	return found;
 }
 
@@ -284,13 +504,13 @@ pk_audit_read(const char *name, pk_audit_take *take_line, void *arg,
     char **name_r)
 {
 	struct pk_audit_reader *r = pk_audit_reader_open(name);
-	const struct pk_audit_at *at;
 	int found = r != NULL ? 1 : -1, saved;
+	const char *log;
 
 	*name_r = NULL;
 	while (found == 1) {
-		found = pk_audit_reader_next(r, &at);
-		if (found == 1 && !take_line(arg, at))
+		found = pk_audit_reader_log(r, &log);
+		if (found == 1 && take_log(r, take_line, arg) == -1)
 			found = -1;
 	}
 	saved = errno;

@@ -292,32 +292,70 @@ on_odd(void *arg, const struct pk_audit_at *at)
 		    at->file, at->number);
 }
 
-static void
-say_unread(const char *name)
+static bool
+unread(const char *name)
 {
-	fprintf(stderr, "popkeep: %s: %s\n", name, strerror(errno));
+	fprintf(stderr, "popkeep: %s: %s\n", name, pk_audit_read_error(errno));
+	return false;
 }
 
-/* What can be read of the others is shown. */
-static bool
-add_log(struct pk_audit_merge *m, const char *name)
+/* As pk_audit_reader_log(): a reader at the log of that number, from 0. */
+static int
+open_log(const char *name, unsigned number, struct pk_audit_reader **r_r)
 {
 	struct pk_audit_reader *r = pk_audit_reader_open(name);
+	const char *log;
+	int found = r != NULL ? 1 : -1;
+	unsigned i;
 
-	if (r != NULL && pk_audit_merge_add(m, r))
-		return true;
-	say_unread(r != NULL && pk_audit_merge_file(m) != NULL ?
-	    pk_audit_merge_file(m) : name);
-	return false;
+	for (i = 0; i <= number && found == 1; i++)
+		found = pk_audit_reader_log(r, &log);
+	if (found == -1)
+		unread(r != NULL ? pk_audit_reader_file(r) : name);
+	if (found != 1)
+		pk_audit_reader_close(&r);
+	*r_r = r;
+	return found;
+}
+
+/*
+ * All logs of a bundle: it is opened for each of them, to merge them.  What can
+ * be read of others is shown.
+ */
+static bool
+add_file(struct pk_audit_merge *m, const char *name)
+{
+	struct pk_audit_reader *r;
+	bool bundle = true;
+	unsigned i;
+	int found;
+
+	for (i = 0; bundle; i++) {
+		found = open_log(name, i, &r);
+		if (found != 1)
+			return found == 0;
+		bundle = pk_audit_reader_is_bundle(r);
+		if (bundle && strcmp(name, "-") == 0) {
+			fprintf(stderr, "popkeep: " COMMAND ": -: expected a "
+			    "bundle to be a file\n");
+			pk_audit_reader_close(&r);
+			return false;
+		}
+		if (!pk_audit_merge_add(m, r))
+			return unread(pk_audit_merge_file(m) != NULL ?
+			    pk_audit_merge_file(m) : name);
+	}
+	return true;
 }
 
 /* false: a line was printed. */
 static bool
-show_records(const struct show *s, struct pk_audit_merge *m)
+show_records(struct show *s, struct pk_audit_merge *m)
 {
 	struct pk_audit_merged record;
 	int found;
 
+	s->hosts = pk_audit_merge_count(m) > 1;
 	put_head(s);
 	while ((found = pk_audit_merge_next(m, &record)) == 1 &&
 	    !ferror(stdout)) {
@@ -328,9 +366,7 @@ show_records(const struct show *s, struct pk_audit_merge *m)
 		else
 			put_row(s, &record);
 	}
-	if (found == -1)
-		say_unread(pk_audit_merge_file(m));
-	return found != -1;
+	return found != -1 || unread(pk_audit_merge_file(m));
 }
 
 static int
@@ -341,9 +377,9 @@ show(struct show *s, const char *const *name, size_t names)
 	size_t i;
 
 	if (m == NULL)
-		say_unread(COMMAND);
+		unread(COMMAND);
 	for (i = 0; i < names && m != NULL; i++)
-		ok = add_log(m, name[i]) && ok;
+		ok = add_file(m, name[i]) && ok;
 	if (m != NULL)
 		ok = show_records(s, m) && ok;
 	pk_audit_merge_free(&m);
@@ -370,7 +406,6 @@ pk_audit_show_command(struct pk_tool *t, int argc, char **argv)
 	if (s.given_user != NULL)
 		canonical_user(t, &s);
 	s.width = pk_tool_rows_width();
-	s.hosts = argc - optind > 1;
 	configured = pk_audit_file(t);
 	return pk_tool_finish(optind < argc ?
 	    show(&s, (const char *const *)argv + optind,

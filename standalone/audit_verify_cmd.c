@@ -131,25 +131,116 @@ conclude(const struct log *l)
 }
 
 static enum end
-verify(const struct pk_audit_trust *trust, const char *name)
+unread(const struct pk_audit_reader *r, const char *name)
 {
-	struct log l = { .name = strcmp(name, "-") == 0 ? "standard input" :
-	    name };
+	fprintf(stderr, "popkeep: %s: %s\n", r != NULL ?
+	    pk_audit_reader_file(r) : name, pk_audit_read_error(errno));
+	return END_UNREAD;
+}
+
+/* What the names in a bundle say was left out is not missing. */
+static void
+begin_extract(struct log *l, uint64_t begins)
+{
+	if (begins < 2)
+		return;
+	printf("%s: an extract, which begins with record %" PRIu64 "\n",
+	    l->name, begins);
+	l->c.v.pruned = begins - 1;
+}
+
+/* The log that r is at. */
+static enum end
+verify_log(const struct pk_audit_trust *trust, struct pk_audit_reader *r,
+    const char *name)
+{
+	struct log l = { .name = name };
+	const struct pk_audit_at *at;
 	enum end end = END_UNREAD;
-	char *unread = NULL;
+	int found = -1;
 
 	errno = ENOMEM;
 	if (pk_audit_check_init(&l.c, l.name, trust, on_finding, NULL) ==
-	    PK_OK && pk_audit_read(name, take_line, &l.c, &unread) == 0) {
+	    PK_OK) {
+		begin_extract(&l, pk_audit_reader_begins(r));
+		while ((found = pk_audit_reader_next(r, &at)) == 1)
+			if (!take_line(&l.c, at)) {
+				found = -1;
+				break;
+			}
+	}
+	if (found == 0) {
 		pk_audit_check_end(&l.c);
 		end = conclude(&l);
 	} else {
-		fprintf(stderr, "popkeep: %s: %s\n", unread != NULL ? unread :
-		    name, strerror(errno));
+		end = unread(r, name);
 	}
-	free(unread);
 	pk_audit_check_deinit(&l.c);
 	return end;
+}
+
+/* ---- bundles ----------------------------------------------------------- */
+
+static const char *const member_texts[PK_AUDIT_MEMBER_FAULTS] = {
+	[PK_AUDIT_MEMBER_CHANGED] = "was changed",
+	[PK_AUDIT_MEMBER_MISSING] = "is missing",
+	[PK_AUDIT_MEMBER_UNEXPECTED] = "is not in the MANIFEST",
+	[PK_AUDIT_MEMBER_MISPLACED] = "comes again, or is not in its place",
+	[PK_AUDIT_MEMBER_DAMAGED] = "from here on it is no tar any more",
+};
+
+struct bundle {
+	const char *name;
+	uint64_t faults;
+};
+
+static void
+on_member(void *arg, enum pk_audit_member_fault fault, const char *member)
+{
+	struct bundle *b = arg;
+
+	b->faults++;
+	printf("%s:%s: %s\n", b->name, member, member_texts[fault]);
+}
+
+static enum end
+conclude_bundle(const struct bundle *b, bool logs)
+{
+	if (b->faults > 0) {
+		printf("%s: CHANGED: %" PRIu64 " findings in the files of the "
+		    "bundle\n", b->name, b->faults);
+		return END_CHANGED;
+	}
+	if (logs)
+		return END_VERIFIED;
+	printf("%s: there is no log in this bundle\n", b->name);
+	return END_INTACT;
+}
+
+static enum end
+verify(const struct pk_audit_trust *trust, const char *name)
+{
+	struct bundle b = { .name = strcmp(name, "-") == 0 ?
+	    "standard input" : name };
+	struct pk_audit_reader *r = pk_audit_reader_open(name);
+	enum end end, worst = END_VERIFIED;
+	bool logs = false;
+	const char *log;
+	int found = -1;
+
+	if (r != NULL)
+		pk_audit_reader_check(r, on_member, &b);
+	while (r != NULL && (found = pk_audit_reader_log(r, &log)) == 1) {
+		logs = true;
+		end = verify_log(trust, r, log);
+		if (end > worst)
+			worst = end;
+		if (end == END_UNREAD)
+			break;
+	}
+	end = found == -1 ? unread(r, name) : conclude_bundle(&b, logs);
+	pk_audit_reader_close(&r);
+	return end > worst ? end : worst;
 }
 
 /* ---- the command ------------------------------------------------------- */

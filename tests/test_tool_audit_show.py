@@ -185,11 +185,11 @@ class Show(Tool):
         # Rotated while it is read: it has two names.
         os.link(self.path("rotated"), self.path("rotated.%020d" % 4))
         self.same(self.show(files=[self.path("rotated")]), 1, 2, 3, 4, 5, 6)
-        os.mkdir(self.path("rotated.%020d" % 9))
+        os.mkdir(self.path("rotated.%020d" % 2))
         r = self.failed(1, "popkeep: %s: Is a directory\n" %
-                        self.path("rotated.%020d" % 9), "audit", "show",
+                        self.path("rotated.%020d" % 2), "audit", "show",
                         "--json", self.path("rotated"))
-        self.same(r.stdout, 1, 2, 3)
+        self.same(r.stdout, 1, 2)
         os.unlink(self.path("rotated"))
         self.failed(1, "rotated: No such file", "audit", "show",
                     self.path("rotated"))

@@ -38,7 +38,7 @@ NAMELESS = 61002
 
 # Records that one user may have written between a request of another user and
 # its answer: two turns, each of less than 1,024 and one packet (of 3,837).
-TURNS = 2 * (1024 + 3837)
+TURNS = 2 * (1024 + 3600)
 
 ALLOWED = 100				# connections of one user
 
@@ -291,7 +291,7 @@ def nonsense(user):
 
 def flood(s, kind, connections):
     """As many records as can be, for ever."""
-    many = [(DOWNLOADED, "", "")] * 3837
+    many = [(DOWNLOADED, "", "")] * 3600
     flags = {"durable": [DURABLE], "quiet": [QUIET], "deaf": [DURABLE],
              "small": [DURABLE], "both": [DURABLE, QUIET],
              "stopped": [DURABLE, QUIET]}[kind]
