@@ -45,6 +45,7 @@ pk_policy_free(struct pk_policy **pp)
 	for (i = 0; i < p->retentions; i++)
 		free_patterns(&p->retention[i].users);
 	free(p->retention);
+	free(p->text);
 	for (i = 0; i < p->holds; i++) {
 		free_patterns(&p->hold[i].users);
 		free(p->hold[i].note);

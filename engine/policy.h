@@ -196,6 +196,8 @@ struct pk_policy {
 	uint32_t minimum_secret;	/* octets; 0: none */
 	bool exclusive;			/* RFC 1939 section 13 */
 	uint8_t hash[PK_POLICY_HASH_LEN];
+	char *text;			/* what the hash is of */
+	size_t text_len;
 	char **files;			/* names, for struct pk_place */
 	size_t file_count;
 	struct pk_policy_index *index;

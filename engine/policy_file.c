@@ -189,45 +189,59 @@ default_passwords(struct pk_reading *r)
 	    r->p->files[0] : "";
 }
 
-/* A part of what is hashed, with its length in front. */
-static bool
-digest_part(EVP_MD_CTX *ctx, const char *data, size_t len)
+static const char *
+base_of(const char *path)
 {
-	char head[32];
-	int n = snprintf(head, sizeof(head), "%zu:", len);
+	const char *slash = strrchr(path, '/');
 
-	return n > 0 && EVP_DigestUpdate(ctx, head, (size_t)n) == 1 &&
-	    EVP_DigestUpdate(ctx, data, len) == 1;
+	return slash != NULL ? slash + 1 : path;
 }
 
-static bool
-digest(EVP_MD_CTX *ctx, const struct pk_policy_text *files, size_t count,
-    uint8_t *out)
+/* A part of what is hashed, with its length in front. */
+static char *
+put_part(char *out, const char *data, size_t len)
 {
-	size_t i;
+	out += sprintf(out, "%zu:", len);
+	memcpy(out, data, len);
+	return out + len;
+}
 
-	if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+/* Digits of a length, and its ":". */
+#define HEAD_MAX 24
+
+/* What is hashed.  false: out of memory. */
+static bool
+take_text(struct pk_policy *p, const struct pk_policy_text *files,
+    size_t count)
+{
+	size_t i, room = 1;
+	char *out;
+
+	for (i = 0; i < count; i++)
+		room += 2 * HEAD_MAX + strlen(base_of(files[i].name)) +
+		    files[i].len;
+	p->text = out = malloc(room);
+	if (out == NULL)
 		return false;
 	for (i = 0; i < count; i++) {
-		const char *slash = strrchr(files[i].name, '/');
-		const char *name = slash != NULL ? slash + 1 : files[i].name;
+		const char *name = base_of(files[i].name);
 
-		if (!digest_part(ctx, name, strlen(name)) ||
-		    !digest_part(ctx, files[i].text, files[i].len))
-			return false;
+		out = put_part(out, name, strlen(name));
+		out = put_part(out, files[i].text, files[i].len);
 	}
-	return EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+	p->text_len = (size_t)(out - p->text);
+	return true;
 }
 
 static void
 take_hash(struct pk_reading *r, const struct pk_policy_text *files,
     size_t count)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	struct pk_policy *p = r->p;
 
-	if (ctx == NULL || !digest(ctx, files, count, r->p->hash))
+	if (!take_text(p, files, count) || EVP_Q_digest(NULL, "SHA256", NULL,
+	    p->text, p->text_len, p->hash, NULL) != 1)
 		pk_policy_no_memory(r);
-	EVP_MD_CTX_free(ctx);
 }
 
 /* What follows from all files together. */

@@ -201,6 +201,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)pk_policyd_now();
 	(void)pk_policyd_commit(true);
 	pk_policyd_seal_if_due();
+	pk_policyd_archive_if_due();
 	pk_policyd_rotate_if_due();
 	pk_policyd_prune_if_due();
 	pk_policyd_anchor_tick();

@@ -193,6 +193,7 @@ adopt(struct pk_policy *p, const char *who, bool accept)
 
 	pk_policyd.policy = p;
 	pk_policyd.serial++;
+	pk_policyd_archive();
 	pk_policyd_record(PK_AUDIT_POLICY, "", who);
 	pk_policyd.braked = 0;
 	pk_policy_brake(p, accept ? NULL : pk_policyd.accepted,

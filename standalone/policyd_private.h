@@ -1,6 +1,7 @@
 /*
  * The inside of popkeep-policyd: policyd.c has the clock, the log and the loop,
  * policyd_open.c opens everything, policyd_policy.c has the policy,
+ * policyd_archive.c keeps those that were in force,
  * policyd_peers.c has the connections of those who ask, policyd_turns.c listens
  * to them in turn, policyd_share.c knows how much each may have written,
  * policyd_answers.c has the answers, policyd_groups.c resolves groups in the
@@ -124,6 +125,12 @@ void pk_policyd_status(char *out, size_t size);
 
 /* A snapshot is there: it is policyd's now. */
 void pk_policyd_take_groups(struct pk_groups *groups);
+
+/* ---- policyd_archive.c ------------------------------------------------------------------- */
+
+/* There is a new policy in force; _if_due(): where that failed, again. */
+void pk_policyd_archive(void);
+void pk_policyd_archive_if_due(void);
 
 /* ---- policyd_peers.c ---------------------------------------------------------------- */
 

@@ -2318,6 +2318,90 @@ test_policyd_is_whole_after_any_kill(void **state)
 	assert_int_equal(WEXITSTATUS(status), 3);
 }
 
+/* ---- tests: the archive of policies --------------------------------------- */
+
+/* The file of the policy that the last record names; false: it is not there. */
+static bool
+archived(char path[sizeof(state_path) + 80], char sha256[65])
+{
+	char command[sizeof(state_path) + 160], name[65];
+	FILE *f;
+	bool ok;
+
+	(void)snprintf(command, sizeof(command), "tail -n 1 %s | sed 's/.*"
+	    "\"policy\":\"\\([0-9a-f]*\\)\".*/\\1/'", audit_path);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%64s", name), 1);
+	pclose(f);
+	(void)snprintf(path, sizeof(state_path) + 80, "%s/policies/%s",
+	    state_path, name);
+	(void)snprintf(command, sizeof(command), "sha256sum <%s", path);
+	f = popen(command, "r");
+	assert_non_null(f);
+	ok = fscanf(f, "%64s", sha256) == 1 && strcmp(sha256, name) == 0;
+	pclose(f);
+	return ok && access(path, F_OK) == 0;
+}
+
+static void
+test_policyd_archives_each_policy(void **state)
+{
+	char path[2][sizeof(state_path) + 80], sha256[65];
+	char text[PK_WIRE_TEXT + 1];
+	struct stat st;
+
+	(void)state;
+	start(BASE);
+	root = peer(0, "", true);
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_OK);
+	assert_true(archived(path[0], sha256));
+	assert_int_equal(lines_with(path[0], "retention", ""), 1);
+	assert_int_equal(stat(path[0], &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0440);
+	put(policy_path, BASE "# another one\n");
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_OK);
+	assert_true(archived(path[1], sha256));
+	assert_string_not_equal(path[0], path[1]);
+	assert_int_equal(access(path[0], F_OK), 0);
+	/* One that is there is not written again. */
+	put(policy_path, BASE);
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_OK);
+	assert_true(archived(path[1], sha256));
+	assert_string_equal(path[0], path[1]);
+	close(root);
+}
+
+/* What is in the way is told once, and a policy is in force all the same. */
+static void
+test_policyd_archives_when_it_can(void **state)
+{
+	char path[sizeof(state_path) + 80], sha256[65];
+
+	(void)state;
+	start(BASE);
+	stop();
+	(void)snprintf(path, sizeof(path), "rm -r %s/policies", state_path);
+	assert_int_equal(system(path), 0);
+	(void)snprintf(path, sizeof(path), "%s/policies", state_path);
+	put(path, "");
+	start(NULL);
+	WAIT_UNTIL(logged("the policy in force is not archived") == 1);
+	anna = peer(1000, "anna", false);
+	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
+	(void)sleep(2);
+	assert_int_equal(logged("the policy in force is not archived"), 1);
+	assert_int_equal(unlink(path), 0);
+	WAIT_UNTIL(logged("the policy in force is archived now") == 1);
+	assert_true(archived(path, sha256));
+	close(anna);
+}
+
 /* ---- tests: beginning and end ------------------------------------------- */
 
 static void
@@ -2544,6 +2628,8 @@ main(int argc, char **argv)
 		TEST(test_policyd_tells_the_age_of_its_seals),
 		TEST(test_policyd_answers_http_and_nothing_else),
 		TEST(test_policyd_goes_on_without_its_metrics),
+		TEST(test_policyd_archives_each_policy),
+		TEST(test_policyd_archives_when_it_can),
 		TEST(test_policyd_does_without_an_audit_log),
 		TEST(test_policyd_does_not_start_wrongly),
 		TEST_RUNNING(test_policyd_leaves_another_one_alone),
