@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "standalone/audit_check.h"
+#include "standalone/audit_read.h"
 #include "standalone/audit_when.h"
 #include "standalone/policyd.h"
 #include "standalone/report_cmd.h"
@@ -150,32 +151,48 @@ parse_args(int argc, char **argv, struct options *o)
 
 /* ---- reading ----------------------------------------------------------- */
 
+/* The log that a reader is at. */
 static bool
-take_line(void *arg, const struct pk_audit_at *at)
+take_log(struct pk_report *r, struct pk_audit_reader *reader, const char *name)
 {
+	uint64_t begins = pk_audit_reader_begins(reader);
+	const struct pk_audit_at *at;
+	int found;
+
 	errno = ENOMEM;
-	return pk_report_log_line(arg, at) == PK_OK;
+	if (pk_report_log_begin(r, name) != PK_OK)
+		return false;
+	/* What the names in a bundle say was left out is not missing. */
+	if (begins > 1)
+		r->check.v.pruned = begins - 1;
+	while ((found = pk_audit_reader_next(reader, &at)) == 1) {
+		errno = ENOMEM;
+		if (pk_report_log_line(r, at) != PK_OK)
+			return false;
+	}
+	errno = found == 0 ? ENOMEM : errno;
+	return found == 0 && pk_report_log_end(r) == PK_OK;
 }
 
+/* Of a bundle, each log that is in it. */
 static bool
 read_log(struct pk_report *r, const char *name)
 {
-	char *unread = NULL;
-	bool ok;
+	struct pk_audit_reader *reader = pk_audit_reader_open(name);
+	int found = reader != NULL ? 1 : -1;
+	const char *log;
 
-	errno = ENOMEM;
-	ok = pk_report_log_begin(r, strcmp(name, "-") == 0 ?
-	    "standard input" : name) == PK_OK &&
-	    pk_audit_read(name, take_line, r, &unread) == 0;
-	if (ok) {
-		errno = ENOMEM;
-		ok = pk_report_log_end(r) == PK_OK;
+	while (found == 1) {
+		found = pk_audit_reader_log(reader, &log);
+		if (found == 1 && !take_log(r, reader, log))
+			found = -1;
 	}
-	if (!ok)
-		fprintf(stderr, "popkeep: %s: %s\n", unread != NULL ? unread :
-		    name, strerror(errno));
-	free(unread);
-	return ok;
+	if (found == -1)
+		fprintf(stderr, "popkeep: %s: %s\n", reader != NULL ?
+		    pk_audit_reader_file(reader) : name,
+		    pk_audit_read_error(errno));
+	pk_audit_reader_close(&reader);
+	return found == 0;
 }
 
 /* Each file is a log of its own; none: the one that is configured. */

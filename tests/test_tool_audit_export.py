@@ -159,6 +159,7 @@ class Export(Tool):
             self.assertIn("#     left out %s\n" % text,
                           found["MANIFEST"].decode())
             r = self.verify(3)
+            self.done(0, "report", "-o", self.path("r.html"), self.tar)
             if parts and parts[0] > 1:
                 self.assertIn("an extract, which begins with record %d\n" %
                               parts[0], r.stdout)
@@ -231,6 +232,11 @@ class Export(Tool):
         r = self.done(0, "audit", "show", self.tar)
         self.assertRegex(r.stdout, r"^time \(UTC\) +host ")
         self.assertEqual(r.stdout.count("\n"), 1 + 30 + 3)
+        # Each is a log of its own in a report.
+        r = json.loads(self.done(0, "report", "--json", self.tar).stdout)
+        self.assertTrue(r["report"]["intact"])
+        self.assertEqual([log["lines"] for log in
+                          r["tables"]["logs"]["rows"]], [30, 3])
         # What is left out of one is not wanted because of the other.
         self.export("--until", "2026-11-02", self.log, second)
         self.assertEqual([n for n in members(self.tar) if "policies" in n],
@@ -488,6 +494,10 @@ class Real(Policyd):
         self.assertEqual([k["next"] for k in keys[:-1]],
                          [k["key"] for k in keys[1:]])
         self.assertEqual(keys[0]["log"], "audit.log")
+        # The policy in force, as policyd has archived it.
+        policy = self.records()[-1]["policy"]
+        self.assertEqual(hashlib.sha256(members(tar)[
+            "policies/" + policy]).hexdigest(), policy)
         r = self.done(0, "audit", "verify", "--key", keys[0]["key"], tar)
         self.assertIn(":log/audit.log: verified up to record ", r.stdout)
         self.done(4, "audit", "verify", "--key", 64 * "1", tar)
