@@ -197,7 +197,7 @@ def forging(who):
             for event, result in enumerate(got):
                 may = event in OWN and (uid in (MAIL, 0) or
                                         user == uid) or uid == 0
-                if EVENTS[event] == "seal":
+                if EVENTS[event] in ("seal", "pruned"):
                     may = False
                 same(result, OK if may else DENIED, "%s, %s of %r" % (
                     who, EVENTS[event], user))
