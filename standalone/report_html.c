@@ -19,12 +19,13 @@ show_logs(const struct pk_page *p)
 {
 	pk_put(p, "<p>Each record holds the SHA-256 of the one before it, so "
 	    "that a record that was changed, removed or put elsewhere shows. "
-	    "<em>Intact</em> means that all of them fit. <em>Not "
-	    "anchored</em> means that nothing outside of the log was compared: "
-	    "a chain does not show that its end was cut off, nor that whoever "
-	    "can write the file made all of it anew. Compare the last record "
-	    "and its SHA-256 with what was noted elsewhere: <code>popkeep "
-	    "audit verify</code> does.</p>\n");
+	    "<em>Intact</em> means that all of them fit. That does not show "
+	    "that the end was cut off, nor that whoever can write the file "
+	    "made all of it anew. <em>Verified</em> means that it was "
+	    "compared with what had been noted elsewhere, the key of a seal "
+	    "or an anchor, and is, up to the record that is named, what was "
+	    "written. What comes after that record may still have been "
+	    "changed or cut off.</p>\n");
 	pk_put_sheet(p, PK_REPORT_FINDINGS);
 	pk_put_sheet(p, PK_REPORT_LOGS);
 	pk_put_sheet(p, PK_REPORT_HOSTS);
