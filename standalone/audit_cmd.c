@@ -111,17 +111,21 @@ struct last {
 	char line[PK_AUDIT_LINE_MAX];
 };
 
-/* The last whole line counts. */
-static bool
-take_last(void *arg, const struct pk_audit_at *at)
+/* The last whole line counts.  0, or -1 and errno. */
+static int
+find_last(struct pk_audit_reader *r, struct last *last)
 {
-	struct last *last = arg;
+	const struct pk_audit_at *at;
+	int found;
 
-	if (at->line == NULL || at->line[at->len - 1] != '\n')
-		return true;
-	memcpy(last->line, at->line, at->len);
-	last->len = at->len;
-	return true;
+	last->len = 0;
+	while ((found = pk_audit_reader_next(r, &at)) == 1) {
+		if (at->line == NULL || at->line[at->len - 1] != '\n')
+			continue;
+		memcpy(last->line, at->line, at->len);
+		last->len = at->len;
+	}
+	return found;
 }
 
 static bool
@@ -148,19 +152,29 @@ print_anchor(const char *name, const struct last *last)
 	return true;
 }
 
+/* Of a bundle, each log that is in it. */
 static bool
 anchor(const char *name)
 {
+	struct pk_audit_reader *r = pk_audit_reader_open(name);
 	static struct last last;
-	char *unread;
+	int found = r != NULL ? 1 : -1;
+	const char *log;
+	bool ok = true;
 
-	last.len = 0;
-	if (pk_audit_read(name, take_last, &last, &unread) == 0)
-		return print_anchor(name, &last);
-	fprintf(stderr, "popkeep: %s: %s\n", unread != NULL ? unread : name,
-	    pk_audit_read_error(errno));
-	free(unread);
-	return false;
+	while (found == 1) {
+		found = pk_audit_reader_log(r, &log);
+		if (found == 1 && find_last(r, &last) == -1)
+			found = -1;
+		else if (found == 1 && !print_anchor(log, &last))
+			ok = false;
+	}
+	if (found == -1)
+		fprintf(stderr, "popkeep: %s: %s\n", r != NULL ?
+		    pk_audit_reader_file(r) : name,
+		    pk_audit_read_error(errno));
+	pk_audit_reader_close(&r);
+	return ok && found == 0;
 }
 
 static int

@@ -232,7 +232,11 @@ class Export(Tool):
         r = self.done(0, "audit", "show", self.tar)
         self.assertRegex(r.stdout, r"^time \(UTC\) +host ")
         self.assertEqual(r.stdout.count("\n"), 1 + 30 + 3)
-        # Each is a log of its own in a report.
+        # Each has an end, and is a log of its own in a report.
+        r = self.done(0, "audit", "anchor", self.tar)
+        self.assertEqual([line.split(":")[1].split("/")[1] for line in
+                          r.stdout.splitlines()], ["audit.log-2",
+                                                   "audit.log"])
         r = json.loads(self.done(0, "report", "--json", self.tar).stdout)
         self.assertTrue(r["report"]["intact"])
         self.assertEqual([log["lines"] for log in
