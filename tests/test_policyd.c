@@ -2105,12 +2105,19 @@ segments_with(const char *a, const char *b, bool *sealed_r)
 	return count;
 }
 
+/* Without opening them: one may be removed at this moment. */
 static unsigned
 segments(void)
 {
-	bool sealed;
+	struct pk_audit_segments s;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY);
+	unsigned count;
 
-	return segments_with("", "", &sealed);
+	assert_int_equal(pk_audit_segments_list(fd, audit_path, &s), 0);
+	count = (unsigned)s.count;
+	close(fd);
+	pk_audit_segments_free(&s);
+	return count;
 }
 
 static void
