@@ -127,10 +127,14 @@ note_pruned(struct pk_audit_verify *v, const struct pk_audit_line *l)
 {
 	uint64_t last;
 
-	if (l->item.event == PK_AUDIT_PRUNED &&
-	    pk_audit_pruned_get(l->item.reason, &last) && last < l->seq &&
-	    last > v->pruned)
+	if (l->item.event != PK_AUDIT_PRUNED ||
+	    !pk_audit_pruned_get(l->item.reason, &last) || last >= l->seq)
+		return;
+	if (last > v->pruned)
 		v->pruned = last;
+	/* It is no seal: none is missing behind it. */
+	if (last >= v->missing && v->pruned_by == 0)
+		v->pruned_by = l->seq;
 }
 
 /* ---- seals --------------------------------------------------------------- */
@@ -233,18 +237,32 @@ pk_audit_verify_end(struct pk_audit_verify *v)
 		if (v->trust.anchor[i].seq > v->seq)
 			say(v, PK_AUDIT_CUT, 0, v->trust.anchor[i].seq,
 			    v->trust.anchor[i].seq);
-	if (v->missing > v->pruned)
+	if (v->missing > v->pruned && v->missing > v->extract)
 		say(v, PK_AUDIT_NOT_PRUNED, 0, 1, v->missing);
 	if (v->trust.keys > 0 && v->seals > 0 && !v->keyed)
 		say(v, PK_AUDIT_SEAL_UNKNOWN, 0, 1, v->seq);
 }
 
-uint64_t
-pk_audit_verified(const struct pk_audit_verify *v)
+/* What keys and anchors prove, if nothing is missing. */
+static uint64_t
+proved(const struct pk_audit_verify *v)
 {
 	uint64_t sealed = v->keyed ? v->sealed : 0;
 
 	if (v->faults > 0)
 		return 0;
 	return sealed > v->anchored ? sealed : v->anchored;
+}
+
+uint64_t
+pk_audit_verify_unproved(const struct pk_audit_verify *v)
+{
+	return proved(v) > 0 && v->missing > v->extract &&
+	    v->pruned_by > proved(v) ? v->pruned_by : 0;
+}
+
+uint64_t
+pk_audit_verified(const struct pk_audit_verify *v)
+{
+	return pk_audit_verify_unproved(v) > 0 ? 0 : proved(v);
 }

@@ -10,7 +10,8 @@
  * cut off unseen.
  *
  * Of the oldest records of a log nothing but seals may be there, if a later
- * record says that they were pruned.
+ * record says that they were pruned.  What that record says is worth what it is
+ * itself: nothing is proved before a seal or an anchor is behind it.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -74,6 +75,9 @@ struct pk_audit_verify {
 	bool whole;			/* there was a record that is no seal */
 	uint64_t missing;		/* up to it, before that record, some are */
 	uint64_t pruned;		/* up to it, records say, they may be */
+	uint64_t pruned_by;		/* the first that says so of all; 0 */
+	uint64_t extract;		/* up to it they were left out; to be
+					   set before the first line */
 	uint64_t uncertain;		/* the first record that no seal, and no
 					   fault, has told of */
 	uint64_t faults;		/* a torn last line is none */
@@ -95,9 +99,13 @@ void pk_audit_verify_deinit(struct pk_audit_verify *v);
 
 /*
  * Up to which record is it proved, by a seal or an anchor, that the log is the
- * one that was written?  0: there is no such record, or there were faults.
+ * one that was written?  0: there is no such record, or there were faults, or
+ * that records were pruned is not proved.
  */
 uint64_t pk_audit_verified(const struct pk_audit_verify *v);
+
+/* The record that says so, if no more than that is not proved; else 0. */
+uint64_t pk_audit_verify_unproved(const struct pk_audit_verify *v);
 
 /*
  * The next line with its LF; without: it is torn, and should be the last one.

@@ -78,7 +78,16 @@ static enum end
 unproved(const struct log *l)
 {
 	const struct pk_audit_verify *v = &l->c.v;
+	uint64_t by = pk_audit_verify_unproved(v);
 
+	if (by > 0) {
+		printf("%s: intact, but of the records 1 to %" PRIu64 " some "
+		    "are missing, and record %" PRIu64 ", which says that they "
+		    "were pruned, is neither sealed nor before an anchor: "
+		    "whoever could write the file could have removed them\n",
+		    l->name, v->missing, by);
+		return END_INTACT;
+	}
 	if (v->sealed == 0) {
 		printf("%s: intact, but unsealed and unanchored: a chain of %"
 		    PRIu64 " records, which whoever could write the file "
@@ -146,7 +155,7 @@ begin_extract(struct log *l, uint64_t begins)
 		return;
 	printf("%s: an extract, which begins with record %" PRIu64 "\n",
 	    l->name, begins);
-	l->c.v.pruned = begins - 1;
+	l->c.v.extract = begins - 1;
 }
 
 /* The log that r is at. */

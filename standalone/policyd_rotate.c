@@ -87,6 +87,16 @@ is_possible(void)
 	    !pk_policyd.log_failing && !pk_policyd.clock_brake;
 }
 
+/* The record is on disk, and so is a seal: without, it would prove nothing. */
+static bool
+is_proved(void)
+{
+	if (!pk_policyd_commit(true))
+		return false;
+	pk_policyd_seal();
+	return pk_policyd_is_sealed();
+}
+
 static bool
 record_and_finish(char why[PK_AUDIT_LOG_WHY])
 {
@@ -95,7 +105,7 @@ record_and_finish(char why[PK_AUDIT_LOG_WHY])
 	pk_audit_pruned_put(reason, prune.last, pk_duration_format(
 	    pk_policyd.settings->audit_keep, keep));
 	pk_policyd_record(PK_AUDIT_PRUNED, "", reason);
-	if (!pk_policyd_commit(true)) {
+	if (!is_proved()) {
 		/* Which is told already, and the record waits. */
 		pk_audit_prune_cancel(&prune);
 		return false;

@@ -591,7 +591,9 @@ verdict(const struct pk_audit_check *c, char text[VERDICT_SIZE])
 		return text;
 	}
 	(void)snprintf(text, VERDICT_SIZE, "intact%s, %s", c->torn ?
-	    " but for a torn last line" : "", v->sealed > 0 ? "sealed, but "
+	    " but for a torn last line" : "", pk_audit_verify_unproved(v) > 0 ?
+	    "but that records were pruned is not sealed yet" :
+	    v->sealed > 0 ? "sealed, but "
 	    "neither key nor anchor was given" : "unsealed and unanchored");
 	return text;
 }

@@ -557,6 +557,17 @@ test_verify_knows_what_was_pruned(void **state)
 	prune(20);
 	line[10][len[10] - 4] ^= 1;
 	assert_string_equal(verify_key(1), " 1:10-10 seal-broken");
+	/* Whoever has no key can say so, but not before a seal or an anchor. */
+	prune_at = 43;
+	prune_to = 30;
+	write_log(45);
+	prune(30);
+	assert_string_equal(verify_key(0), "");
+	assert_int_equal(pk_audit_verified(&v), 0);
+	assert_int_equal(pk_audit_verify_unproved(&v), 43);
+	/* But for what was left out anyway. */
+	prune_at = 33;
+	prune_to = 20;
 	/* Without seals there is nothing left of it. */
 	seal_every = 0;
 	write_log(45);
