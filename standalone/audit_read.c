@@ -26,6 +26,11 @@
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY)
 
+struct file_id {
+	dev_t dev;
+	ino_t ino;
+};
+
 struct pk_audit_reader {
 	struct pk_audit_at at;
 	char *name;			/* of the log, or of the bundle */
@@ -33,6 +38,7 @@ struct pk_audit_reader {
 	int current;			/* its own file; -1: a log's is read */
 
 	struct pk_audit_segments segments;
+	struct file_id *id;		/* of each of them, when listed */
 	size_t next;			/* the segment to be opened */
 	char path[PATH_MAX];		/* of the one before */
 	char peek[PK_AUDIT_BUNDLE_BEGIN];	/* of current, */
@@ -60,13 +66,36 @@ struct pk_audit_reader {
 
 /* ---- segments ---------------------------------------------------------- */
 
+/* Which files they are: those that are pruned meanwhile become others. */
 static bool
-list_segments(const char *name, struct pk_audit_segments *s)
+identify_segments(struct pk_audit_reader *r, int dirfd)
 {
-	size_t len = (size_t)(pk_audit_base(name) - name);
-	char *dir = len > 0 ? strndup(name, len) : strdup(".");
+	const struct pk_audit_segments *s = &r->segments;
+	char path[PATH_MAX];
+	struct stat st;
+	size_t i;
+
+	r->id = calloc(s->count + 1, sizeof(*r->id));
+	if (r->id == NULL)
+		return false;
+	for (i = 0; i < s->count; i++) {
+		if (!pk_audit_segment_path(r->name, s->first[i], path))
+			return false;
+		/* One that is gone is missed when it is its turn. */
+		if (fstatat(dirfd, pk_audit_base(path), &st, 0) == 0)
+			r->id[i] = (struct file_id){ st.st_dev, st.st_ino };
+	}
+	return true;
+}
+
+static bool
+list_segments(struct pk_audit_reader *r)
+{
+	size_t len = (size_t)(pk_audit_base(r->name) - r->name);
+	char *dir = len > 0 ? strndup(r->name, len) : strdup(".");
 	int fd = dir != NULL ? open(dir, OPEN_FLAGS | O_DIRECTORY) : -1;
-	bool ok = fd != -1 && pk_audit_segments_list(fd, name, s) == 0;
+	bool ok = fd != -1 && pk_audit_segments_list(fd, r->name,
+	    &r->segments) == 0 && identify_segments(r, fd);
 	int saved = errno;
 
 	free(dir);
@@ -74,6 +103,28 @@ list_segments(const char *name, struct pk_audit_segments *s)
 		close(fd);
 	errno = saved;
 	return ok;
+}
+
+/*
+ * A segment as it was when it was listed; -1 and errno.  With one that was
+ * pruned later, behind one that was not yet, records would be missed.
+ */
+static int
+open_segment(const struct pk_audit_reader *r, const struct file_id *id)
+{
+	int fd = open(r->path, OPEN_FLAGS | O_NONBLOCK);
+	struct stat st;
+
+	if (fd == -1) {
+		errno = errno == ENOENT && id->ino != 0 ? ESTALE : errno;
+		return -1;
+	}
+	if (fstat(fd, &st) == 0 && st.st_dev == id->dev &&
+	    st.st_ino == id->ino)
+		return fd;
+	close(fd);
+	errno = ESTALE;
+	return -1;
 }
 
 /* ---- files ------------------------------------------------------------- */
@@ -129,10 +180,10 @@ next_segment(struct pk_audit_reader *r)
 	if (r->next == r->segments.count)
 		return 0;
 	r->at.file = r->path;
-	if (!pk_audit_segment_path(r->name, r->segments.first[r->next++],
+	if (!pk_audit_segment_path(r->name, r->segments.first[r->next],
 	    r->path))
 		return -1;
-	fd = open(r->path, OPEN_FLAGS | O_NONBLOCK);
+	fd = open_segment(r, &r->id[r->next++]);
 	if (fd == -1)
 		return -1;
 	if (!pk_audit_is_same(fd, r->current))
@@ -373,7 +424,7 @@ open_log(struct pk_audit_reader *r, const char *name)
 		return false;
 	peek(r);
 	return r->current == STDIN_FILENO || r->is_bundle ||
-	    list_segments(name, &r->segments);
+	    list_segments(r);
 }
 
 struct pk_audit_reader *
@@ -404,6 +455,7 @@ pk_audit_reader_close(struct pk_audit_reader **rp)
 		close(r->current);
 	pk_audit_bundle_close(&r->bundle);
 	pk_audit_segments_free(&r->segments);
+	free(r->id);
 	free(r->log);
 	free(r->file);
 	free(r->name);
@@ -447,7 +499,8 @@ const char *
 pk_audit_read_error(int error)
 {
 	return error == EBADMSG ? "it is a tar, and damaged" :
-	    strerror(error);
+	    error == ESTALE ? "it was pruned while the log was read: try "
+	    "again" : strerror(error);
 }
 
 int

@@ -66,6 +66,7 @@ append(const char *suffix, const char *text)
 /* What was shown: "SUFFIX:NUMBER=TEXT;" for each line; "LONG" and "TORN". */
 static char shown[2 * PK_AUDIT_LINE_MAX];
 static void (*on_line)(void);
+static char long_name[128];
 
 static bool
 on_take(void *arg, const struct pk_audit_at *at)
@@ -223,6 +224,40 @@ test_audit_read_reads_what_was_there(void **state)
 	shows(S1 ":1=a;" S3 ":1=c;:1=d;");
 }
 
+static const char *pruned;
+
+/* What is behind the first line read becomes another file. */
+static void
+prune(void)
+{
+	on_line = NULL;
+	append(".prune", "seal\n");
+	(void)snprintf(long_name, sizeof(long_name), "%s.prune", path);
+	assert_int_equal(pruned != NULL ? rename(long_name, name_of(pruned)) :
+	    unlink(name_of(S3)), 0);
+}
+
+/* Else records would be missing that were there, or that nobody missed. */
+static void
+test_audit_read_does_not_go_on_with_what_was_pruned(void **state)
+{
+	(void)state;
+	append(S1, "a\n");
+	append(S3, "c\n");
+	append(S10, "j\n");
+	append("", "k\n");
+	pruned = S1;
+	on_line = prune;
+	shows(S1 ":1=a;" S3 ":1=c;" S10 ":1=j;:1=k;");
+	pruned = S3;
+	on_line = prune;
+	assert_int_equal(read_log(path, S3), ESTALE);
+	pruned = NULL;
+	on_line = prune;
+	assert_int_equal(read_log(path, S3), ESTALE);
+	shows(S1 ":1=seal;" S10 ":1=j;:1=k;");
+}
+
 static void
 test_audit_read_tells_what_it_cannot_read(void **state)
 {
@@ -319,6 +354,7 @@ main(void)
 		TEST(test_audit_read_reads_empty_files),
 		TEST(test_audit_read_reads_no_file_twice),
 		TEST(test_audit_read_reads_what_was_there),
+		TEST(test_audit_read_does_not_go_on_with_what_was_pruned),
 		TEST(test_audit_read_tells_what_it_cannot_read),
 		TEST(test_audit_read_ends_when_it_is_told_to),
 		TEST(test_audit_read_reads_standard_input),
