@@ -73,6 +73,11 @@ struct pk_audit_source_log {
 	size_t count;
 	int last_fd;			/* the last part, which may be renamed */
 	size_t begin, end;		/* parts that are wanted */
+	uint64_t seq;			/* of the last record */
+	uint64_t missing;		/* up to it, some were pruned */
+	bool whole;			/* a record that is no seal was there */
+	bool told, proved;		/* of it, and behind that a seal */
+	size_t proof;			/* parts until then */
 };
 
 struct pk_audit_gather {

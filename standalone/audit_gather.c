@@ -100,6 +100,14 @@ number_part(struct pk_audit_source_log *l)
 		p->number = least;
 }
 
+/* Without what says that they were pruned, records were missing in it. */
+static bool
+is_proof(const struct pk_audit_source_log *l)
+{
+	return l->end > 0 && l->proof == l->count &&
+	    l->part[l->begin].number <= l->missing;
+}
+
 /* The part being read is at its end: what of it, and before it, is wanted? */
 static void
 end_part(struct pk_audit_gather *g, struct pk_audit_source_log *l)
@@ -107,7 +115,7 @@ end_part(struct pk_audit_gather *g, struct pk_audit_source_log *l)
 	if (l->count == 0)
 		return;
 	number_part(l);
-	if (last(l)->matches) {
+	if (last(l)->matches || is_proof(l)) {
 		if (l->end == 0)
 			l->begin = l->count - 1;
 		l->end = l->count;
@@ -172,6 +180,26 @@ note_seal(struct pk_audit_gather *g, const struct pk_audit_source_log *l,
 	g->seals++;
 }
 
+/* Up to which part the log says, and has sealed, what of it was pruned. */
+static void
+note_pruned(struct pk_audit_source_log *l, const struct pk_audit_line *r)
+{
+	uint64_t end;
+
+	if (!l->whole && r->seq > l->seq + 1)
+		l->missing = r->seq - 1;
+	l->whole = l->whole || !r->has_seal;
+	l->seq = r->seq;
+	if (r->item.event == PK_AUDIT_PRUNED && !l->told &&
+	    pk_audit_pruned_get(r->item.reason, &end) && end >= l->missing) {
+		l->told = true;
+		l->proof = l->count;
+	} else if (r->has_seal && l->told && !l->proved) {
+		l->proved = true;
+		l->proof = l->count;
+	}
+}
+
 static void
 note_record(struct pk_audit_gather *g, struct pk_audit_source_log *l,
     const struct pk_audit_line *r)
@@ -181,6 +209,7 @@ note_record(struct pk_audit_gather *g, struct pk_audit_source_log *l,
 	if (p->first == 0)
 		p->first = r->seq;
 	p->last = r->seq;
+	note_pruned(l, r);
 	if (r->time > p->newest)
 		p->newest = r->time;
 	if (pk_audit_when_has(&g->when, r->time))

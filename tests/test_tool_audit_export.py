@@ -179,6 +179,35 @@ class Export(Tool):
                          NAMES[3:6] + POLICIES[1:])
         self.verify(3)
 
+    def test_a_log_that_was_pruned(self):
+        """What says so, and the seal behind it, are in the bundle."""
+        log, path = Log(), self.path("pruned.log")
+        for n in range(1, 51):
+            time = "2026-11-%02dT%02d:00:00" % (n // 2 + 1, n % 2)
+            if n % 10 == 5:
+                log.add(time, "seal", epoch=n // 10, key=64 * "0",
+                        next=64 * "0")
+            elif n == 28:
+                log.add(time, "pruned",
+                        reason="records 1 to 10: audit-keep is 10d")
+            else:
+                log.add(time)
+        for begin in (0, 10, 20, 30, 40):
+            lines = log.lines[begin:begin + 10] if begin else log.lines[4:5]
+            with open(path + ("" if begin == 40 else ".%020d" % (
+                    begin + 1)), "wb") as f:
+                f.write(b"".join(lines))
+
+        def parts(*options):
+            self.export(*options, path)
+            return [int(name[-20:]) for name in members(self.tar)
+                    if name.startswith("log/")]
+        self.assertEqual(parts(), [1, 11, 21, 31, 41])
+        self.assertEqual(parts("--until", "2026-11-04"), [1, 11, 21, 31])
+        # What is pruned is before it.
+        self.assertEqual(parts("--since", "2026-11-08", "--until",
+                               "2026-11-09"), [11])
+
     def test_no_archive(self):
         shutil.rmtree(self.path("state/policies"))
         self.export()
