@@ -41,6 +41,7 @@ static struct {
 	struct anchor next;
 	struct anchor now;		/* what the child tells */
 	pid_t child;			/* 0: none */
+	bool killed;			/* it was, and has yet to end */
 	int64_t since;			/* boot clock */
 } anchors;
 
@@ -88,7 +89,7 @@ start(void)
 
 	(void)snprintf(path, sizeof(path), "%s",
 	    pk_policyd.settings->audit_anchor);
-	anchors.waits = false;
+	anchors.waits = anchors.killed = false;
 	anchors.since = pk_policyd_clock(CLOCK_BOOTTIME);
 	anchors.now = anchors.next;
 	rc = spawn(path, argv, &anchors.child);
@@ -109,6 +110,8 @@ reap(int options)
 	if (pid == 0 || (pid == -1 && errno == EINTR))
 		return false;
 	anchors.child = 0;
+	if (anchors.killed)
+		return true;	/* which is told already */
 	if (pid > 0 && WIFSIGNALED(status))
 		complain("ended by signal", WTERMSIG(status));
 	else if (pid > 0 && WEXITSTATUS(status) != 0)
@@ -116,14 +119,14 @@ reap(int options)
 	return true;
 }
 
+/* Nobody waits for its end: it may be in the kernel, or another user's. */
 static void
 kill_child(void)
 {
+	anchors.killed = true;
 	complain("it was killed after seconds:", (int)(pk_policyd_clock(
 	    CLOCK_BOOTTIME) - anchors.since));
 	(void)kill(-anchors.child, SIGKILL);
-	(void)waitpid(anchors.child, NULL, 0);
-	anchors.child = 0;
 }
 
 /* ---- when ------------------------------------------------------------------------- */
@@ -147,8 +150,9 @@ pk_policyd_anchor(const struct pk_audit_mark *end, const struct pk_seal *seal)
 void
 pk_policyd_anchor_tick(void)
 {
-	if (anchors.child != 0 && !reap(WNOHANG) && pk_policyd_clock(
-	    CLOCK_BOOTTIME) - anchors.since >= COMMAND_SECONDS)
+	if (anchors.child != 0 && !reap(WNOHANG) && !anchors.killed &&
+	    pk_policyd_clock(CLOCK_BOOTTIME) - anchors.since >=
+	    COMMAND_SECONDS)
 		kill_child();
 	if (anchors.child == 0 && anchors.waits)
 		start();
@@ -165,6 +169,6 @@ pk_policyd_anchor_finish(void)
 		(void)nanosleep(&moment, NULL);
 		pk_policyd_anchor_tick();
 	}
-	if (anchors.child != 0)
+	if (anchors.child != 0 && !anchors.killed)
 		kill_child();
 }
