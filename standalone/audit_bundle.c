@@ -27,6 +27,7 @@
 #define MANIFEST	"MANIFEST"
 #define MANIFEST_MAX	(16 * 1024 * 1024)	/* some 100,000 members */
 #define LOG_PREFIX	"log/"
+#define POLICY_PREFIX	"policies/"
 
 #define NAME_MAX_LEN	400		/* octets of a member's name */
 #define CHUNK		65536
@@ -218,7 +219,21 @@ next_block(struct pk_audit_bundle *b)
 	return 1;
 }
 
-/* Is it what the MANIFEST says? */
+/* A policy's name is its hash, by which records name it. */
+static bool
+is_named(const char *name, const uint8_t hash[PK_AUDIT_HASH_LEN])
+{
+	uint8_t named[PK_AUDIT_HASH_LEN];
+	const char *digits = name + sizeof(POLICY_PREFIX) - 1;
+
+	if (strncmp(name, POLICY_PREFIX, sizeof(POLICY_PREFIX) - 1) != 0)
+		return true;
+	return strlen(digits) == DIGITS &&
+	    pk_hex_get(named, digits, sizeof(named)) &&
+	    memcmp(named, hash, sizeof(named)) == 0;
+}
+
+/* Is it what the MANIFEST, and a policy's name, says? */
 static void
 compare(struct pk_audit_bundle *b)
 {
@@ -228,7 +243,8 @@ compare(struct pk_audit_bundle *b)
 	if (!b->expected)
 		return;
 	if (EVP_DigestFinal_ex(b->md, hash, NULL) != 1 || b->sparse ||
-	    memcmp(hash, b->hash, sizeof(hash)) != 0)
+	    memcmp(hash, b->hash, sizeof(hash)) != 0 ||
+	    !is_named(b->name, hash))
 		say(b, PK_AUDIT_MEMBER_CHANGED, b->name);
 }
 

@@ -43,6 +43,7 @@ struct export {
 	FILE *text[TEXTS];
 	struct pk_audit_members members;
 	struct pk_audit_members manifest;	/* itself alone */
+	bool altered;			/* a policy was left out: not its hash */
 };
 
 static const char readme[] =
@@ -166,6 +167,10 @@ put_policies(FILE *to, const struct pk_audit_gather *g)
 	uint64_t unarchived = 0;
 	size_t i, j;
 
+	for (i = 0; i < g->policies.count; i++)
+		if (g->policies.file[i].altered)
+			fprintf(to, "# " PK_AUDIT_POLICY_DIR "/%s: left out: "
+			    "it was changed\n", g->policies.file[i].name);
 	for (i = 0; i < g->logs; i++)
 		for (j = g->log[i].begin; j < g->log[i].end; j++)
 			unarchived += g->log[i].part[j].unarchived;
@@ -213,8 +218,18 @@ add_log(struct export *e, const struct pk_audit_source_log *l)
 	return true;
 }
 
+/* Is the member that was added last what its name says? */
 static bool
-add_policy(struct export *e, const struct pk_audit_policy *p)
+is_policy(const struct export *e, const struct pk_audit_policy *p)
+{
+	const struct pk_audit_member *m =
+	    &e->members.member[e->members.count - 1];
+
+	return memcmp(m->hash, p->hash, sizeof(p->hash)) == 0;
+}
+
+static bool
+add_policy(struct export *e, struct pk_audit_policy *p)
 {
 	struct pk_audit_member from = { .fd = -1, .dev = p->dev,
 	    .ino = p->ino, .size = p->size };
@@ -227,6 +242,13 @@ add_policy(struct export *e, const struct pk_audit_policy *p)
 		return fail(p->name);
 	ok = pk_audit_members_add(&e->members, &from,
 	    PK_AUDIT_POLICY_DIR "/%s", p->name);
+	if (ok && !is_policy(e, p)) {
+		fprintf(stderr, "popkeep: " COMMAND ": %s: it was changed: "
+		    "expected the policy with that SHA-256: left out\n",
+		    from.path);
+		pk_audit_members_drop(&e->members);
+		p->altered = e->altered = true;
+	}
 	free(from.path);
 	return ok;
 }
@@ -234,7 +256,7 @@ add_policy(struct export *e, const struct pk_audit_policy *p)
 static bool
 add_members(struct export *e)
 {
-	const struct pk_audit_gather *g = &e->gather;
+	struct pk_audit_gather *g = &e->gather;
 	size_t i;
 	bool ok;
 
@@ -446,5 +468,6 @@ pk_audit_export_command(struct pk_tool *t, int argc, char **argv)
 	    given ? (size_t)(argc - optind) : 1) &&
 	    make_texts(&e) && add_members(&e) && write_bundle(&e);
 	free_export(&e);
-	return pk_tool_finish(ok ? PK_EXIT_OK : PK_EXIT_FAILED);
+	return pk_tool_finish(!ok ? PK_EXIT_FAILED : e.altered ?
+	    PK_EXIT_CHANGED : PK_EXIT_OK);
 }

@@ -30,6 +30,7 @@ struct pk_audit_policy {
 	uint8_t hash[PK_POLICY_HASH_LEN];
 	bool pending;			/* wanted if the file that names it is */
 	bool wanted;
+	bool altered;			/* it has not its hash: left out */
 };
 
 struct pk_audit_policies {

@@ -175,6 +175,12 @@ pk_audit_members_add(struct pk_audit_members *m,
 	return true;
 }
 
+void
+pk_audit_members_drop(struct pk_audit_members *m)
+{
+	free_member(&m->member[--m->count]);
+}
+
 bool
 pk_audit_members_add_text(struct pk_audit_members *m, const char *name,
     FILE *f)

@@ -40,6 +40,9 @@ bool pk_audit_members_add(struct pk_audit_members *m,
     const struct pk_audit_member *from, const char *format, ...)
     __attribute__((__format__(__printf__, 3, 4), __warn_unused_result__));
 
+/* The last one was not added. */
+void pk_audit_members_drop(struct pk_audit_members *m);
+
 /* The same of what is in f, a temporary file. */
 bool pk_audit_members_add_text(struct pk_audit_members *m, const char *name,
     FILE *f) __attribute__((__warn_unused_result__));

@@ -1,6 +1,6 @@
 /*
- * The archive of policies, for popkeep audit export: a file, or a directory of
- * files, whose name begins with the SHA-256 of the policy that it was.
+ * The archive of policies, for popkeep audit export: files whose names are their
+ * SHA-256, which records name.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -19,9 +19,6 @@
 #include "standalone/audit_export_private.h"
 
 #define DIGITS (2 * PK_POLICY_HASH_LEN)
-
-/* A directory in a directory of the archive, and no further. */
-#define DEPTH_MAX 2
 
 static bool
 fail(const char *path, const char *name)
@@ -58,70 +55,23 @@ add(struct pk_audit_policies *p, const char *name, const struct stat *st,
 	return true;
 }
 
-/* One that has a name of ours, and is not in the midst of being written. */
-static bool
-is_plain(const char *name)
-{
-	return name[0] != '.' && name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789-_.")] == '\0';
-}
-
-static bool list_dir(struct pk_audit_policies *p, int fd, const char *dir,
-    const uint8_t *hash);
-
 /* The archive is another user's: nothing is followed out of it. */
 static bool
-take_entry(struct pk_audit_policies *p, int parent, const char *name,
-    const char *full, const uint8_t *hash)
+take_name(struct pk_audit_policies *p, int parent, const char *name)
 {
+	uint8_t hash[PK_POLICY_HASH_LEN];
 	struct stat st;
-	int fd;
 
+	if (strlen(name) != DIGITS || !pk_hex_get(hash, name, sizeof(hash)))
+		return true;
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return false;
-	if (S_ISREG(st.st_mode))
-		return add(p, full, &st, hash);
-	if (!S_ISDIR(st.st_mode))
-		return true;
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-	    O_CLOEXEC);
-	return fd != -1 && list_dir(p, fd, full, hash);
-}
-
-/* In the archive itself (hash NULL) names tell the policy. */
-static bool
-take_name(struct pk_audit_policies *p, int parent, const char *dir,
-    const char *name, const uint8_t *hash)
-{
-	uint8_t own[PK_POLICY_HASH_LEN];
-	char *full;
-	bool ok;
-
-	if (!is_plain(name) || (hash == NULL && (strlen(name) < DIGITS ||
-	    !pk_hex_get(own, name, sizeof(own)))))
-		return true;
-	if (asprintf(&full, "%s%s%s", dir, dir[0] != '\0' ? "/" : "",
-	    name) == -1)
-		return false;
-	ok = take_entry(p, parent, name, full, hash != NULL ? hash : own);
-	free(full);
-	return ok;
-}
-
-static size_t
-depth(const char *dir)
-{
-	size_t n = dir[0] != '\0';
-
-	for (; *dir != '\0'; dir++)
-		n += *dir == '/';
-	return n;
+	return !S_ISREG(st.st_mode) || add(p, name, &st, hash);
 }
 
 /* What is thrown away meanwhile was not there. */
 static bool
-take_all(struct pk_audit_policies *p, DIR *d, const char *dir,
-    const uint8_t *hash)
+take_all(struct pk_audit_policies *p, DIR *d)
 {
 	const struct dirent *entry;
 
@@ -130,16 +80,14 @@ take_all(struct pk_audit_policies *p, DIR *d, const char *dir,
 		entry = readdir(d);
 		if (entry == NULL)
 			return errno == 0;
-		if (!take_name(p, dirfd(d), dir, entry->d_name, hash) &&
-		    errno != ENOENT)
+		if (!take_name(p, dirfd(d), entry->d_name) && errno != ENOENT)
 			return false;
 	}
 }
 
 /* fd is closed. */
 static bool
-list_dir(struct pk_audit_policies *p, int fd, const char *dir,
-    const uint8_t *hash)
+list_dir(struct pk_audit_policies *p, int fd)
 {
 	DIR *d = fdopendir(fd);
 	bool ok;
@@ -149,7 +97,7 @@ list_dir(struct pk_audit_policies *p, int fd, const char *dir,
 		close(fd);
 		return false;
 	}
-	ok = depth(dir) > DEPTH_MAX || take_all(p, d, dir, hash);
+	ok = take_all(p, d);
 	saved = errno;
 	closedir(d);
 	errno = saved;
@@ -178,7 +126,7 @@ pk_audit_policies_list(struct pk_audit_policies *p, const char *state_dir)
 	if (fd == -1 && errno == ENOENT)
 		return true;
 	p->exists = true;
-	if (fd == -1 || !list_dir(p, fd, "", NULL))
+	if (fd == -1 || !list_dir(p, fd))
 		return fail(state_dir, PK_AUDIT_POLICY_DIR);
 	if (p->count > 0)
 		qsort(p->file, p->count, sizeof(*p->file), by_hash);

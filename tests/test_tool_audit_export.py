@@ -25,9 +25,10 @@ NAMES = ["MANIFEST", "README.txt", "keys.json",
          "log/audit.log/audit.log.%020d" % 1,
          "log/audit.log/audit.log.%020d" % 11,
          "log/audit.log/audit.log.%020d" % 21]
-OLD, NEW, UNKNOWN = ("%02x" % n * 32 for n in (0xa0, 0xb1, 0xc2))
-POLICIES = ["policies/%s.conf" % OLD, "policies/%s/groups" % NEW,
-            "policies/%s/policy.d/a.conf" % NEW]
+TEXTS = sorted((b"# a", b"# b"), key=lambda t: hashlib.sha256(t).digest())
+OLD, NEW = (hashlib.sha256(t).hexdigest() for t in TEXTS)
+UNKNOWN = "c2" * 32
+POLICIES = ["policies/" + OLD, "policies/" + NEW]
 VERSIONS = ["versions.json"]
 
 
@@ -61,13 +62,14 @@ class Export(Tool):
             with open(self.log + ("" if begin == 20 else ".%020d" %
                                   (begin + 1)), "wb") as f:
                 f.write(b"".join(self.a.lines[begin:begin + 10]))
-        for name in POLICIES:
-            self.write("state/" + name, "# " + name)
+        for name, text in zip(POLICIES, TEXTS):
+            self.write("state/" + name, text.decode())
         self.write("state/policies/.tmp", "half")
         self.write("state/policies/other", "other")
         self.secret = self.write("secret", "not to be read")
-        os.symlink(self.secret, self.path("state/policies", OLD + ".link"))
-        os.symlink(self.dir, self.path("state/policies", NEW, "up"))
+        self.write("state/policies/%s.conf" % OLD, "not its name")
+        os.symlink(self.secret, self.path("state/policies", UNKNOWN))
+        os.mkdir(self.path("state/policies", "d3" * 32))
 
     def export(self, *args, status=0, to="bundle.tar"):
         return self.done(status, "audit", "export", "-o", self.path(to),
@@ -214,6 +216,29 @@ class Export(Tool):
         self.assertIn(b"# policies: none was archived: 30 records name a "
                       b"policy that is not in", members(self.tar)["MANIFEST"])
         self.verify(3)
+
+    def test_a_policy_that_was_changed(self):
+        """It is not evidence: not taken, and found in a bundle of others."""
+        path = self.write("state/" + POLICIES[0], "# milder")
+        r = self.export(status=4)
+        self.assertEqual(r.stderr, "popkeep: audit export: %s: it was "
+                         "changed: expected the policy with that SHA-256: "
+                         "left out\n" % path)
+        found = members(self.tar)
+        self.assertNotIn(POLICIES[0], found)
+        self.assertIn(POLICIES[1], found)
+        self.assertIn("# %s: left out: it was changed\n" % POLICIES[0],
+                      found["MANIFEST"].decode())
+        self.verify(3)
+        for name in POLICIES[0], POLICIES[0] + ".conf", "policies/other":
+            faked = dict(found, **{name: b"# milder"})
+            del faked["MANIFEST"]
+            faked["MANIFEST"] = "".join(
+                "%s  %s\n" % (hashlib.sha256(faked[n]).hexdigest(), n)
+                for n in sorted(faked)).encode()
+            pack(self.tar, [(n, faked[n]) for n in ["MANIFEST"] + sorted(
+                set(faked) - {"MANIFEST"})])
+            self.verify(4, name + ": was changed")
 
     def test_a_log_that_is_written(self):
         with open(self.log, "ab") as f:
