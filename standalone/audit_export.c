@@ -84,8 +84,8 @@ static const char readme[] =
 static bool
 fail(const char *what)
 {
-	fprintf(stderr, "popkeep: " COMMAND ": %s: %s\n", what,
-	    strerror(errno));
+	fprintf(stderr, "popkeep: " COMMAND ": %s: %s\n", what, errno ==
+	    EEXIST ? "expected a regular file, or none" : strerror(errno));
 	return false;
 }
 
@@ -341,7 +341,8 @@ write_file(const struct export *e)
 	bool ok;
 	int fd;
 
-	if (asprintf(&name, "%s.XXXXXX", e->to) == -1)
+	if (!pk_tool_may_replace(e->to) ||
+	    asprintf(&name, "%s.XXXXXX", e->to) == -1)
 		return fail(e->to);
 	fd = mkostemp(name, O_CLOEXEC);
 	if (fd == -1) {

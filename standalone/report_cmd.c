@@ -246,7 +246,8 @@ write_tables(const struct pk_report *r, const void *what, FILE *out)
 static bool
 fail(const char *name)
 {
-	fprintf(stderr, "popkeep: %s: %s\n", name, strerror(errno));
+	fprintf(stderr, "popkeep: %s: %s\n", name, errno == EEXIST ?
+	    "expected a regular file, or none" : strerror(errno));
 	return false;
 }
 
@@ -295,7 +296,8 @@ write_file(const char *name, write_report *w, const struct pk_report *r,
     const void *what)
 {
 	char *temp = NULL;
-	FILE *out = open_beside(name, &temp);
+	FILE *out = pk_tool_may_replace(name) ? open_beside(name, &temp) :
+	    NULL;
 	bool ok = out != NULL && complete(out, w, r, what) &&
 	    rename(temp, name) == 0;
 

@@ -5,6 +5,8 @@
  */
 #include "config.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -309,6 +311,17 @@ pk_tool_begin(void)
 	(void)setvbuf(f, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF,
 	    BUFSIZ);
 	stdout = f;
+}
+
+bool
+pk_tool_may_replace(const char *name)
+{
+	struct stat st;
+
+	if (lstat(name, &st) == -1)
+		return errno == ENOENT;
+	errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
+	return S_ISREG(st.st_mode);
 }
 
 int

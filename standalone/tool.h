@@ -99,6 +99,13 @@ const char *pk_tool_match(const struct pk_patterns *patterns,
 void pk_tool_begin(void);
 
 /*
+ * May a file be made under that name, in the place of what is there?  Not in
+ * that of a device or a link such as /dev/null or /dev/stdout, which root could
+ * replace.  false: errno.
+ */
+bool pk_tool_may_replace(const char *name);
+
+/*
  * The end of a command: flush standard output.  Returns status, or
  * PK_EXIT_FAILED where that failed, with a line, unless nobody reads it.
  */

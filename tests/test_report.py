@@ -665,6 +665,18 @@ class Command(Case):
         self.assertEqual(sorted(os.listdir(self.dir)),
                          ["audit.log", "folder", "report.html"])
 
+    def test_what_is_no_file_is_not_replaced(self):
+        """Root could replace /dev/null."""
+        log, out = self.story(days=1), self.path("to")
+        for make in os.mkfifo, lambda p: os.symlink(log, p):
+            make(out)
+            before = os.lstat(out)
+            for form in [], ["--json"]:
+                self.failed(1, out + ": expected a regular file, or none",
+                            *form, "-o", out, log)
+            self.assertEqual(os.lstat(out), before)
+            os.unlink(out)
+
     @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
     def test_a_full_disk_is_told(self):
         with open("/dev/full", "w") as full:

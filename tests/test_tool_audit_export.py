@@ -521,6 +521,17 @@ class Export(Tool):
         self.failed(1, "no-such/b.tar: No such file or directory", "audit",
                     "export", "-o", self.path("no-such/b.tar"))
 
+    def test_what_is_no_file_is_not_replaced(self):
+        """Root could replace /dev/null."""
+        for make in os.mkfifo, lambda p: os.symlink("secret", p):
+            path = self.path("to")
+            make(path)
+            before = os.lstat(path)
+            self.failed(1, path + ": expected a regular file, or none",
+                        "audit", "export", "-o", path)
+            self.assertEqual(os.lstat(path), before)
+            os.unlink(path)
+
     def test_usage(self):
         self.failed(2, "-: expected a file", "audit", "export", "-o",
                     self.tar, "-")
