@@ -25,6 +25,9 @@
 #include "standalone/policyd_private.h"
 #include "standalone/sandbox.h"
 
+/* How a file of metrics begins. */
+#define METRICS_BEGIN	"# TYPE popkeep_"
+
 bool
 pk_policyd_fail(const char *what, const char *name)
 {
@@ -70,6 +73,18 @@ open_parent(const char *file, mode_t mode, uid_t uid, gid_t gid)
 	return fd;
 }
 
+/* Away with the socket of that name, and with nothing else. */
+static bool
+remove_socket(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return errno == ENOENT;
+	errno = EEXIST;
+	return S_ISSOCK(st.st_mode) && unlink(path) == 0;
+}
+
 static int
 listen_at(const char *path, int type, gid_t gid)
 {
@@ -85,8 +100,8 @@ listen_at(const char *path, int type, gid_t gid)
 	if (fd == -1)
 		return -1;
 	/* The log is locked: whoever left it is dead. */
-	(void)unlink(path);
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
+	if (!remove_socket(path) ||
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ||
 	    chmod(path, 0660) != 0 ||
 	    (gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) != 0) ||
 	    listen(fd, 128) != 0) {
@@ -189,6 +204,29 @@ open_socket(const char *path, int type, gid_t gid)
 	return listen_at(path, type, gid);
 }
 
+/*
+ * May the file be replaced by one of metrics?  Not if it is anything else, such
+ * as the audit log or a key.
+ */
+static bool
+may_be_metrics(const char *path)
+{
+	char begin[sizeof(METRICS_BEGIN) - 1];
+	int fd = openat(pk_policyd.metrics_dir, pk_audit_base(path), O_RDONLY |
+	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n;
+
+	/* A link is replaced, not what it leads to. */
+	if (fd == -1)
+		return errno == ENOENT || errno == ELOOP;
+	n = read(fd, begin, sizeof(begin));
+	close(fd);
+	errno = EEXIST;
+	/* The log may be empty still. */
+	return (n == 0 && !has_name(pk_policyd.audit_fd, path)) || (n == (ssize_t)sizeof(begin) &&
+	    memcmp(begin, METRICS_BEGIN, sizeof(begin)) == 0);
+}
+
 /* The directory alone: the file is made anew each time. */
 static bool
 open_metrics(uid_t uid, gid_t gid, gid_t socket_gid)
@@ -198,11 +236,16 @@ open_metrics(uid_t uid, gid_t gid, gid_t socket_gid)
 	if (s->metrics != NULL) {
 		pk_policyd.metrics_dir = open_parent(s->metrics, 0755, uid,
 		    gid);
-		if (pk_policyd.metrics_dir == -1)
+		if (pk_policyd.metrics_dir == -1 ||
+		    !may_be_metrics(s->metrics))
 			return pk_policyd_fail("metrics", s->metrics);
 	}
 	if (s->metrics_socket == NULL)
 		return true;
+	if (strcmp(s->metrics_socket, s->socket) == 0) {
+		errno = EADDRINUSE;
+		return pk_policyd_fail("metrics-socket", s->metrics_socket);
+	}
 	pk_policyd.metrics_fd = open_socket(s->metrics_socket, SOCK_STREAM,
 	    socket_gid);
 	return pk_policyd.metrics_fd != -1 ||

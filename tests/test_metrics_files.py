@@ -69,6 +69,32 @@ class Over(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+class Paths(Policyd):
+    """A path that is another file's costs a start, and not that file."""
+
+    def test_no_other_file_is_replaced(self):
+        self.stop()
+        log, sock = self.path("audit.log"), self.path("sock")
+        other = self.write("other", "precious")
+        os.chmod(self.dir, 0o755)
+        for option, path in (("-M", log), ("-M", other), ("-X", log),
+                             ("-X", other), ("-s", other), ("-X", sock)):
+            before = os.path.exists(path) and not path == sock and \
+                text_of(path)
+            args = [os.path.join(os.path.dirname(tool_fixture.TOOL),
+                                 "popkeep-policyd"), "-p",
+                    self.path("etc/policy.conf"), "-a", log, "-s", sock,
+                    "-S", self.path("state"), option, path]
+            if tool_fixture.ROOT:
+                args += ["-u", "daemon", "-g", ""]
+            r = subprocess.run(args, capture_output=True, text=True,
+                               timeout=20)
+            self.assertEqual(r.returncode, 1, r.stderr)
+            self.assertIn(": %s: " % path, r.stderr)
+            if path != sock:
+                self.assertEqual(text_of(path), before)
+
+
 class Metrics(Policyd):
     def start(self):
         self.options = ["-M", self.path("m/popkeep.prom"), "-X",
