@@ -223,7 +223,8 @@ may_be_metrics(const char *path)
 	close(fd);
 	errno = EEXIST;
 	/* The log may be empty still. */
-	return (n == 0 && !has_name(pk_policyd.audit_fd, path)) || (n == (ssize_t)sizeof(begin) &&
+	return (n == 0 && !has_name(pk_policyd.audit_fd, path)) ||
+	    (n == (ssize_t)sizeof(begin) &&
 	    memcmp(begin, METRICS_BEGIN, sizeof(begin)) == 0);
 }
 
