@@ -18,6 +18,7 @@
 #include "standalone/audit_cmd_private.h"
 #include "standalone/audit_merge.h"
 #include "standalone/audit_when.h"
+#include "standalone/pseudonym.h"
 #include "standalone/settings.h"
 #include "standalone/tool_rows.h"
 
@@ -42,6 +43,7 @@ struct show {
 	bool hosts;			/* a column of them */
 	unsigned width;
 	uint64_t odd;
+	bool hidden;			/* it may be one under a pseudonym */
 };
 
 /* ---- what is asked for -------------------------------------------------- */
@@ -181,22 +183,26 @@ is_text(const char *asked, const char *text)
 
 /* A login that was refused may have what was typed instead of a user. */
 static bool
-is_user(const struct show *s, const char *user)
+is_user(struct show *s, const char *user)
 {
-	return is_text(s->given_user, user) || (s->user[0] != '\0' &&
-	    strcmp(s->user, user) == 0);
+	if (is_text(s->given_user, user) || (s->user[0] != '\0' &&
+	    strcmp(s->user, user) == 0))
+		return true;
+	s->hidden = s->hidden || (pk_pseudonym_is(user) &&
+	    !pk_pseudonym_is(s->given_user));
+	return false;
 }
 
 static bool
-is_asked_for(const struct show *s, const struct pk_audit_merged *m)
+is_asked_for(struct show *s, const struct pk_audit_merged *m)
 {
 	const struct pk_audit_line *l = m->line;
 
 	return pk_audit_when_has(&s->when, l->time) &&
 	    (!s->some_events || (m->known && s->event[l->item.event])) &&
-	    is_user(s, l->context.user) &&
 	    is_text(s->session, l->context.session) &&
-	    is_text(s->uidl, l->item.uidl);
+	    is_text(s->uidl, l->item.uidl) &&
+	    is_user(s, l->context.user);
 }
 
 /* ---- a row -------------------------------------------------------------- */
@@ -386,6 +392,11 @@ show(struct show *s, const char *const *name, size_t names)
 	if (s->odd > ODD_TOLD)
 		fprintf(stderr, "popkeep: %" PRIu64 " more lines are no "
 		    "records\n", s->odd - ODD_TOLD);
+	if (s->hidden)
+		fprintf(stderr, "popkeep: " COMMAND ": --user %s: other "
+		    "records have pseudonyms: expected the one that \"popkeep "
+		    "audit pseudonym\" prints to find those of a user\n",
+		    s->given_user);
 	return !ok ? PK_EXIT_FAILED : s->odd > 0 ? PK_EXIT_CHANGED :
 	    PK_EXIT_OK;
 }

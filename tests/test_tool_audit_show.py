@@ -151,6 +151,22 @@ class Show(Tool):
                            capture_output=True, text=True, timeout=50)
         self.assertEqual((r.returncode, r.stdout), (0, line), r.stderr)
 
+    def test_pseudonyms(self):
+        """That a user may be in records under another name is told."""
+        log, hidden = Log(), "p:" + 32 * "a"
+        ann = log.add("2026-11-01T10:00:00", user="ann")
+        other = log.add("2026-11-01T10:00:01", "disposed", hidden)
+        path = log.write(self.path("hidden.log"))
+        for args, lines, told in (
+                (["--user", "ann"], ann, True),
+                (["--user", "ann", "--event", "login"], ann, False),
+                (["--user", hidden], other, False), ([], ann + other, False)):
+            r = self.done(0, "audit", "show", "--json", *args, path)
+            self.assertEqual(r.stdout, lines)
+            self.assertEqual(r.stderr.count(
+                "--user ann: other records have pseudonyms"), told, args)
+            self.assertEqual(r.stderr.count("\n"), told)
+
     def test_several_hosts(self):
         logs = [Log("h%d.example" % n) for n in range(3)]
         expected = []
