@@ -164,7 +164,7 @@ take_log(struct pk_report *r, struct pk_audit_reader *reader, const char *name)
 		return false;
 	/* What the names in a bundle say was left out is not missing. */
 	if (begins > 1)
-		r->check.v.extract = begins - 1;
+		pk_report_log_extract(r, begins);
 	while ((found = pk_audit_reader_next(reader, &at)) == 1) {
 		errno = ENOMEM;
 		if (pk_report_log_line(r, at) != PK_OK)

@@ -21,7 +21,7 @@
 #define ROW_OCTETS	256
 
 #define NUMBER_SIZE	21
-#define VERDICT_SIZE	96
+#define VERDICT_SIZE	160
 
 /* Kinds of what waits. */
 #define WOULD		"would-dispose"
@@ -552,7 +552,16 @@ pk_report_log_begin(struct pk_report *r, const char *name)
 {
 	r->name = name;
 	r->has_policy = false;
+	r->begins = 0;
 	return pk_audit_check_init(&r->check, name, &r->trust, on_finding, r);
+}
+
+void
+pk_report_log_extract(struct pk_report *r, uint64_t begins)
+{
+	r->begins = begins;
+	r->check.v.extract = begins - 1;
+	r->extracts++;
 }
 
 enum pk_err
@@ -574,11 +583,17 @@ pk_report_log_line(struct pk_report *r, const struct pk_audit_at *at)
 	return take(r, &l, err == PK_OK) ? PK_OK : PK_ERR_NOMEM;
 }
 
-/* What may be said of a log. */
+/* What may be said of a log; begins 0: it is no extract. */
 static const char *
-verdict(const struct pk_audit_check *c, char text[VERDICT_SIZE])
+verdict(const struct pk_audit_check *c, uint64_t begins,
+    char text[VERDICT_SIZE])
 {
 	const struct pk_audit_verify *v = &c->v;
+	char extract[64] = "";
+
+	if (begins > 0)
+		(void)snprintf(extract, sizeof(extract), "; an extract, which "
+		    "begins with record %" PRIu64, begins);
 
 	if (v->faults > 0)
 		return "CHANGED";
@@ -586,15 +601,15 @@ verdict(const struct pk_audit_check *c, char text[VERDICT_SIZE])
 		return "no record";
 	if (pk_audit_verified(v) > 0) {
 		(void)snprintf(text, VERDICT_SIZE, "verified up to record %"
-		    PRIu64 "%s", pk_audit_verified(v), c->torn ?
-		    "; the last line is torn" : "");
+		    PRIu64 "%s%s", pk_audit_verified(v), c->torn ?
+		    "; the last line is torn" : "", extract);
 		return text;
 	}
-	(void)snprintf(text, VERDICT_SIZE, "intact%s, %s", c->torn ?
+	(void)snprintf(text, VERDICT_SIZE, "intact%s, %s%s", c->torn ?
 	    " but for a torn last line" : "", pk_audit_verify_unproved(v) > 0 ?
 	    "but that records were pruned is not sealed yet" :
-	    v->sealed > 0 ? "sealed, but "
-	    "neither key nor anchor was given" : "unsealed and unanchored");
+	    v->sealed > 0 ? "sealed, but neither key nor anchor was given" :
+	    "unsealed and unanchored", extract);
 	return text;
 }
 
@@ -610,7 +625,7 @@ pk_report_log_end(struct pk_report *r)
 	pk_audit_check_end(&r->check);
 	if (v->seq > 0)
 		*pk_hex_put(hash, v->hash, PK_AUDIT_HASH_LEN) = '\0';
-	part[2] = verdict(&r->check, text);
+	part[2] = verdict(&r->check, r->begins, text);
 	e = pk_tally_note(r->table[PK_REPORT_LOGS], part, 0);
 	if (e == NULL || r->failed || (r->has_policy &&
 	    !note_moment(r, PK_REPORT_POLICIES, r->policy)))

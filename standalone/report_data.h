@@ -74,6 +74,7 @@ struct pk_report {
 	int64_t first, last;		/* records in the period */
 	uint64_t logs, changed;		/* those that were */
 	uint64_t verified;		/* those that were not, as is proved */
+	uint64_t extracts;		/* logs without their begin */
 	uint64_t octets;		/* of what was disposed of or purged */
 	struct pk_tally *table[PK_REPORT_TABLES];
 
@@ -82,6 +83,7 @@ struct pk_report {
 	struct pk_audit_check check;
 	struct pk_audit_line *policy;	/* the last one before the period */
 	bool has_policy;
+	uint64_t begins;		/* that log, an extract; 0: it is none */
 	bool failed;			/* a finding found no memory */
 };
 
@@ -101,6 +103,8 @@ void pk_report_deinit(struct pk_report *r);
  */
 enum pk_err pk_report_log_begin(struct pk_report *r, const char *name)
     PK_WARN_UNUSED;
+/* Before the first line: it is an extract, which begins with that record. */
+void pk_report_log_extract(struct pk_report *r, uint64_t begins);
 enum pk_err pk_report_log_line(struct pk_report *r,
     const struct pk_audit_at *at) PK_WARN_UNUSED;
 enum pk_err pk_report_log_end(struct pk_report *r) PK_WARN_UNUSED;

@@ -360,6 +360,9 @@ put_verdict(const struct pk_page *p)
 	    "written: it was compared with what had been noted elsewhere." :
 	    "Every record fits the one before it. That the end was not cut "
 	    "off, nor everything written anew, was not checked here.");
+	if (p->r->extracts > 0)
+		pk_put(p, " An extract of a log was read: what came before "
+		    "it is not on this page.");
 	pk_put(p, " <a href=\"#logs\">Details</a></p></div>\n");
 }
 

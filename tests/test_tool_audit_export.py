@@ -210,6 +210,20 @@ class Export(Tool):
         self.assertEqual(parts("--since", "2026-11-08", "--until",
                                "2026-11-09"), [11])
 
+    def test_a_report_on_an_extract(self):
+        """It is not the whole log that is verified."""
+        self.export("--since", "2026-11-25")
+        anchor = "30:" + self.a.prev
+        r = self.done(0, "report", "--json", "--anchor", anchor, self.tar)
+        self.assertEqual(json.loads(r.stdout)["tables"]["logs"]["rows"][0][
+            "result"], "verified up to record 30; an extract, which begins "
+            "with record 21")
+        r = self.done(0, "report", "--anchor", anchor, self.tar)
+        self.assertIn("An extract of a log was read", r.stdout)
+        self.export()
+        r = self.done(0, "report", "--anchor", anchor, self.tar)
+        self.assertNotIn("xtract", r.stdout)
+
     def test_no_archive(self):
         shutil.rmtree(self.path("state/policies"))
         self.export()
