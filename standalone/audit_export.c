@@ -23,6 +23,7 @@
 #include "standalone/audit_cmd_private.h"
 #include "standalone/audit_export_private.h"
 #include "standalone/audit_members.h"
+#include "standalone/audit_read.h"
 #include "standalone/policyd.h"
 #include "standalone/settings.h"
 #include "standalone/tool_rows.h"
@@ -417,8 +418,9 @@ parse_args(int argc, char **argv, struct export *e)
 			    "a file\n");
 			return PK_EXIT_USAGE;
 		}
-	return pk_audit_when_check(&e->gather.when, COMMAND) ? PK_EXIT_OK :
-	    PK_EXIT_USAGE;
+	return pk_audit_when_check(&e->gather.when, COMMAND) &&
+	    pk_audit_read_once(COMMAND, (const char *const *)argv +
+	    optind, (size_t)(argc - optind)) ? PK_EXIT_OK : PK_EXIT_USAGE;
 }
 
 static bool

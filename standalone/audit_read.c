@@ -573,3 +573,32 @@ pk_audit_read(const char *name, pk_audit_take *take_line, void *arg,
 	errno = saved;
 	return found;
 }
+
+/* Is name that log, or a segment of it? */
+static bool
+is_of(const char *name, const char *log)
+{
+	size_t len = strlen(log);
+
+	return strncmp(name, log, len) == 0 && (name[len] == '\0' ||
+	    (name[len] == '.' && strchr(name + len, '/') == NULL &&
+	    strchr(name + len + 1, '.') == NULL &&
+	    pk_audit_segment_number(name) != 0));
+}
+
+bool
+pk_audit_read_once(const char *command, const char *const *name,
+    size_t names)
+{
+	size_t i, j;
+
+	for (i = 0; i < names; i++)
+		for (j = 0; j < names; j++)
+			if (i != j && is_of(name[i], name[j])) {
+				fprintf(stderr, "popkeep: %s: %s: expected "
+				    "once: it is read with %s\n", command,
+				    name[i], name[j]);
+				return false;
+			}
+	return true;
+}

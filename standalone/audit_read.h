@@ -93,4 +93,11 @@ const char *pk_audit_read_error(int error);
 int pk_audit_read(const char *name, pk_audit_take *take, void *arg,
     char **name_r) __attribute__((__warn_unused_result__));
 
+/*
+ * Is no log among the files twice: by its name, or as a segment of one that is
+ * read with it?  false: a line of that command was printed.
+ */
+bool pk_audit_read_once(const char *command, const char *const *name,
+    size_t names);
+
 #endif

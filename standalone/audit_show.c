@@ -17,6 +17,7 @@
 #include "engine/hex.h"
 #include "standalone/audit_cmd_private.h"
 #include "standalone/audit_merge.h"
+#include "standalone/audit_read.h"
 #include "standalone/audit_when.h"
 #include "standalone/pseudonym.h"
 #include "standalone/settings.h"
@@ -153,8 +154,9 @@ parse_args(int argc, char **argv, struct show *s)
 		if (status != PK_EXIT_OK)
 			return status;
 	}
-	return pk_audit_when_check(&s->when, COMMAND) ? PK_EXIT_OK :
-	    PK_EXIT_USAGE;
+	return pk_audit_when_check(&s->when, COMMAND) &&
+	    pk_audit_read_once(COMMAND, (const char *const *)argv +
+	    optind, (size_t)(argc - optind)) ? PK_EXIT_OK : PK_EXIT_USAGE;
 }
 
 /* "" where there are no settings, or no user can be called so. */

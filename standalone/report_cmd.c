@@ -385,6 +385,9 @@ pk_report_command(struct pk_tool *t, int argc, char **argv)
 		return usage(stdout, PK_EXIT_OK);
 	if (!parse_args(argc, argv, &o))
 		return usage(stderr, PK_EXIT_USAGE);
+	if (!pk_audit_read_once("report", (const char *const *)argv +
+	    optind, (size_t)(argc - optind)))
+		return PK_EXIT_USAGE;
 	if (pk_report_init(&r, PK_REPORT_ENTRIES) == PK_OK)
 		status = run(t, &o, &r, argc - optind, argv + optind);
 	else

@@ -279,6 +279,20 @@ class Export(Tool):
             "log/audit.log/audit.log.%020d" % 12])
         self.assertIn(":1: record 5 comes again", self.verify(4).stdout)
 
+    def test_no_log_is_read_twice(self):
+        """As a pattern of the shell would have it: figures would be double."""
+        segment = self.log + ".%020d" % 11
+        for files, name, log in (((self.log, segment), segment, self.log),
+                                 ((segment, self.log), segment, self.log),
+                                 ((self.log, self.log), self.log, self.log)):
+            for command in (["audit", "show"], ["report"],
+                            ["audit", "export", "-o", self.tar]):
+                r = self.done(2, *command, *files)
+                self.assertEqual(r.stderr, "popkeep: %s: %s: expected once: it "
+                                 "is read with %s\n" % (" ".join(
+                                     command[:2]), name, log))
+        self.done(0, "audit", "show", segment, self.log + ".%020d" % 1)
+
     def test_several_logs(self):
         other = Log("other")
         os.mkdir(self.path("other"))
