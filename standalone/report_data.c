@@ -440,7 +440,9 @@ on_policy(struct pk_report *r, const struct pk_audit_line *l)
 static bool
 on_sweep(struct pk_report *r, const struct pk_audit_line *l)
 {
-	return note_moment(r, PK_REPORT_SWEEPS, l);
+	/* What it left of one rule is a record of the same sweep. */
+	return l->context.rule[0] != '\0' ||
+	    note_moment(r, PK_REPORT_SWEEPS, l);
 }
 
 static bool

@@ -44,5 +44,5 @@ def report_on_what_happened():
         with open(s.dir + "/report.html") as f:
             page = f.read()
         check("hold:case" in page and "&lt;b&gt;" in page, "the hold's note")
-        check("Intact, not anchored" in page, "the verdict")
+        check("Intact, but not proved" in page, "the verdict")
         os.unlink(s.dir + "/report.html")
