@@ -119,7 +119,7 @@ reap(int options)
 	return true;
 }
 
-/* Nobody waits for its end: it may be in the kernel, or another user's. */
+/* Nobody waits for its end: it may be in the kernel, where no signal gets. */
 static void
 kill_child(void)
 {
