@@ -169,6 +169,24 @@ has_name(int fd, const char *path)
 }
 
 /*
+ * Make it the user's, to whom its directory belongs: what else that user may
+ * have put there, another's file by a second name, is not given away.
+ */
+static bool
+give_audit(int fd, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	if (uid == (uid_t)-1)
+		return true;
+	if (fstat(fd, &st) != 0)
+		return false;
+	errno = EPERM;
+	return (st.st_uid == uid || (S_ISREG(st.st_mode) && st.st_nlink ==
+	    1)) && fchown(fd, uid, gid) == 0;
+}
+
+/*
  * The log, locked before anything of another policyd is touched: a second one
  * must not take the socket away from the first.  What is locked may be a segment
  * by then, if the first one has rotated meanwhile.
@@ -189,8 +207,7 @@ open_audit(const char *path, uid_t uid, gid_t gid)
 	/* A log whose name is lost in a crash has proved nothing. */
 	if (*fd != -1)
 		(void)fsync(pk_policyd.audit_dir);
-	return *fd != -1 &&
-	    (uid == (uid_t)-1 || fchown(*fd, uid, gid) == 0);
+	return *fd != -1 && give_audit(*fd, uid, gid);
 }
 
 /* The parents of a socket, which anybody may search, and it. */
