@@ -90,8 +90,10 @@ check_link(struct pk_audit_verify *v, const struct pk_audit_line *l)
 {
 	uint64_t missing = l->seq - v->seq - 1;
 
-	/* Pruned, maybe: a later record must say so. */
-	if (missing > 0 && v->bad == 0 && !v->whole)
+	/* Left out before the first; else pruned, maybe: a record must say so. */
+	if (missing > 0 && v->seq == 0 && missing <= v->extract)
+		v->uncertain = l->seq;
+	else if (missing > 0 && v->bad == 0 && !v->whole)
 		v->missing = l->seq - 1;
 	else if (missing > v->bad)
 		say(v, PK_AUDIT_REMOVED, v->lines, v->seq + v->bad + 1,
@@ -237,7 +239,7 @@ pk_audit_verify_end(struct pk_audit_verify *v)
 		if (v->trust.anchor[i].seq > v->seq)
 			say(v, PK_AUDIT_CUT, 0, v->trust.anchor[i].seq,
 			    v->trust.anchor[i].seq);
-	if (v->missing > v->pruned && v->missing > v->extract)
+	if (v->missing > v->pruned)
 		say(v, PK_AUDIT_NOT_PRUNED, 0, 1, v->missing);
 	if (v->trust.keys > 0 && v->seals > 0 && !v->keyed)
 		say(v, PK_AUDIT_SEAL_UNKNOWN, 0, 1, v->seq);
@@ -257,8 +259,8 @@ proved(const struct pk_audit_verify *v)
 uint64_t
 pk_audit_verify_unproved(const struct pk_audit_verify *v)
 {
-	return proved(v) > 0 && v->missing > v->extract &&
-	    v->pruned_by > proved(v) ? v->pruned_by : 0;
+	return proved(v) > 0 && v->missing > 0 && v->pruned_by > proved(v) ?
+	    v->pruned_by : 0;
 }
 
 uint64_t

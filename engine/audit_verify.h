@@ -76,8 +76,8 @@ struct pk_audit_verify {
 	uint64_t missing;		/* up to it, before that record, some are */
 	uint64_t pruned;		/* up to it, records say, they may be */
 	uint64_t pruned_by;		/* the first that says so of all; 0 */
-	uint64_t extract;		/* up to it they were left out; to be
-					   set before the first line */
+	uint64_t extract;		/* up to it they may have been left out;
+					   to be set before the first line */
 	uint64_t uncertain;		/* the first record that no seal, and no
 					   fault, has told of */
 	uint64_t faults;		/* a torn last line is none */

@@ -73,6 +73,18 @@ print_end(const struct log *l)
 	put_hex(":", l->c.v.hash);
 }
 
+/* What is not there, though nothing is wrong: whoever has the key can say so. */
+static void
+print_pruned(const struct log *l)
+{
+	const struct pk_audit_verify *v = &l->c.v;
+
+	if (v->missing > 0)
+		printf("%s: of the records 1 to %" PRIu64 " there are seals "
+		    "at most: they were pruned, says record %" PRIu64 "\n",
+		    l->name, v->missing, v->pruned_by);
+}
+
 /* It is intact, and proves nothing by itself: what is missing? */
 static enum end
 unproved(const struct log *l)
@@ -131,6 +143,7 @@ conclude(const struct log *l)
 		return END_CHANGED;
 	}
 	print_end(l);
+	print_pruned(l);
 	if (pk_audit_verified(v) == 0)
 		return unproved(l);
 	printf("%s: verified up to record %" PRIu64 "\n", l->name,

@@ -209,6 +209,17 @@ class Export(Tool):
         # What is pruned is before it.
         self.assertEqual(parts("--since", "2026-11-08", "--until",
                                "2026-11-09"), [11])
+        # A name does not say that more was left out than what is before it.
+        name = "log/x/x.%020d" % 41
+        for lines, begins in ((log.lines[14:], 15), (log.lines[4:5] +
+                                                     log.lines[14:27], 5)):
+            data = b"".join(lines)
+            pack(self.tar, [("MANIFEST", b"%s  %s\n" % (
+                hashlib.sha256(data).hexdigest().encode(), name.encode())),
+                (name, data)])
+            self.assertEqual(begins == 5, "some are missing, and no record "
+                             "says" in self.done(4, "audit", "verify",
+                                                 self.tar).stdout)
 
     def test_a_report_on_an_extract(self):
         """It is not the whole log that is verified."""
