@@ -382,7 +382,7 @@ def verify(demo):
          "setup"], capture_output=True, text=True)
     key = re.search("--key ([0-9a-f]+)", made.stdout)
     print("   " + paint("36", "$ popkeep audit setup"))
-    print("     " + "\n     ".join(made.stdout.splitlines()))
+    print("   " + "\n   ".join(made.stdout.splitlines()))
     if key is None:
         raise SystemExit("tools/try: " + made.stderr)
     end = time.monotonic() + 10
