@@ -398,7 +398,8 @@ def verify(demo):
     report = demo.dir + "/report.html"
     client("popkeep report -o report.html audit.log",
            [tool(), "report", "-o", report, log])
-    print("     %s: the same for people, in a browser" % cut(report, 46))
+    print("     %s\n     is the same for people, in a browser" % cut(
+        report, WIDTH - 6))
 
 
 def log_lines(demo):
