@@ -144,6 +144,12 @@ void pk_audit_pruned_put(char reason[PK_AUDIT_REASON_SIZE], uint64_t last,
     const char *keep);
 bool pk_audit_pruned_get(const char *reason, uint64_t *last_r);
 
+/*
+ * How the reason of a PK_AUDIT_POLICY begins that is about the members of groups:
+ * the SHA-256 of pk_groups_text() follows, in hexadecimal digits.
+ */
+#define PK_AUDIT_GROUPS "groups: "
+
 /* "start", "stop", ... as the log spells them. */
 const char *pk_audit_event_name(enum pk_audit_event event);
 

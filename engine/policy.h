@@ -248,6 +248,14 @@ enum pk_err pk_groups_copy(struct pk_groups *g, const struct pk_groups *from,
 /* Do they say the same?  (Order of additions does not matter.) */
 bool pk_groups_equal(const struct pk_groups *a, const struct pk_groups *b);
 
+/*
+ * What they say, as text: a line "GROUP" for each group, and one "GROUP TAB
+ * USER" for each member, sorted by octets.  Snapshots that are equal have the
+ * same text.  *text_r is the caller's to free.  PK_ERR_NOMEM.
+ */
+enum pk_err pk_groups_text(const struct pk_groups *g, char **text_r,
+    size_t *len_r) PK_WARN_UNUSED;
+
 bool pk_groups_knows(const struct pk_groups *g, const char *group);
 bool pk_groups_has(const struct pk_groups *g, const char *group,
     const char *user);

@@ -222,3 +222,84 @@ pk_groups_equal(const struct pk_groups *a, const struct pk_groups *b)
 			return false;
 	return true;
 }
+
+/* ---- as text ---------------------------------------------------------------- */
+
+/* A line of it; user "": that of the group itself. */
+struct line {
+	const char *group, *user;
+};
+
+static int
+by_text(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+	int order = strcmp(x->group, y->group);
+
+	return order != 0 ? order : strcmp(x->user, y->user);
+}
+
+static size_t
+list_lines(const struct pk_groups *g, struct line *line)
+{
+	size_t i, count = 0;
+	uint32_t k;
+
+	for (i = 0; i < g->count; i++)
+		line[count++] = (struct line){ g->group[i].name, "" };
+	for (i = 0; i < g->users.slots; i++) {
+		const struct pk_entry *e = &g->users.slot[i];
+
+		for (k = 0; e->key != NULL && k < e->posts.count; k++)
+			line[count++] = (struct line){
+			    g->group[e->posts.at[k]].name, e->key };
+	}
+	return count;
+}
+
+static char *
+put_text(char *out, const char *text)
+{
+	size_t len = strlen(text);
+
+	memcpy(out, text, len);
+	return out + len;
+}
+
+static char *
+put_lines(const struct line *line, size_t count, size_t *len_r)
+{
+	size_t i, room = 1;
+	char *text, *out;
+
+	for (i = 0; i < count; i++)
+		room += strlen(line[i].group) + strlen(line[i].user) + 2;
+	text = out = malloc(room);
+	for (i = 0; text != NULL && i < count; i++) {
+		out = put_text(out, line[i].group);
+		if (line[i].user[0] != '\0')
+			*out++ = '\t';
+		out = put_text(out, line[i].user);
+		*out++ = '\n';
+	}
+	*len_r = text != NULL ? (size_t)(out - text) : 0;
+	return text;
+}
+
+enum pk_err
+pk_groups_text(const struct pk_groups *g, char **text_r, size_t *len_r)
+{
+	size_t i, count = g->count;
+	struct line *line;
+
+	for (i = 0; i < g->count; i++)
+		count += g->group[i].members;
+	line = calloc(count + 1, sizeof(*line));
+	if (line == NULL)
+		return PK_ERR_NOMEM;
+	count = list_lines(g, line);
+	qsort(line, count, sizeof(*line), by_text);
+	*text_r = put_lines(line, count, len_r);
+	free(line);
+	return *text_r != NULL ? PK_OK : PK_ERR_NOMEM;
+}

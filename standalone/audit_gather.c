@@ -200,6 +200,23 @@ note_pruned(struct pk_audit_source_log *l, const struct pk_audit_line *r)
 	}
 }
 
+/* The policy, and the members of groups, that a record names. */
+static bool
+note_archived(struct pk_audit_gather *g, const struct pk_audit_line *r)
+{
+	const char *digits = r->item.reason + sizeof(PK_AUDIT_GROUPS) - 1;
+	uint8_t hash[PK_POLICY_HASH_LEN];
+	bool ok = !r->has_policy || pk_audit_policies_note(&g->policies,
+	    r->policy);
+
+	if (r->item.event == PK_AUDIT_POLICY && strncmp(r->item.reason,
+	    PK_AUDIT_GROUPS, sizeof(PK_AUDIT_GROUPS) - 1) == 0 &&
+	    strlen(digits) == 2 * sizeof(hash) &&
+	    pk_hex_get(hash, digits, sizeof(hash)))
+		ok = pk_audit_policies_note(&g->policies, hash) && ok;
+	return ok;
+}
+
 static void
 note_record(struct pk_audit_gather *g, struct pk_audit_source_log *l,
     const struct pk_audit_line *r)
@@ -214,7 +231,7 @@ note_record(struct pk_audit_gather *g, struct pk_audit_source_log *l,
 		p->newest = r->time;
 	if (pk_audit_when_has(&g->when, r->time))
 		p->matches = true;
-	if (r->has_policy && !pk_audit_policies_note(&g->policies, r->policy))
+	if (!note_archived(g, r))
 		p->unarchived++;
 	if (r->has_seal)
 		note_seal(g, l, r);

@@ -1,7 +1,7 @@
 /*
- * The archive of the policies that were in force: a file for each in policies/ of
- * the state directory, called by the hash that records name.  It is what that
- * hash is of, so that sha256sum(1) proves it.
+ * The archive of the policies and the groups that were in force: a file for each
+ * in policies/ of the state directory, called by the hash that records name.  It
+ * is what that hash is of, so that sha256sum(1) proves it.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -11,8 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <openssl/evp.h>
 
 #include "engine/hex.h"
 #include "standalone/log.h"
@@ -21,10 +24,15 @@
 #define DIRECTORY	"policies"
 #define TEMP_FILE	".new"
 
-static struct {
-	bool due;			/* the policy in force is not there */
+/* One of those that are in force. */
+struct entry {
+	const char *what;
+	bool due;			/* it is not there */
 	char why[256];			/* that was told last */
-} archive;
+};
+
+static struct entry policy = { .what = "the policy in force" };
+static struct entry members = { .what = "the members of groups" };
 
 static bool
 write_all(int fd, const char *text, size_t len)
@@ -47,11 +55,11 @@ write_all(int fd, const char *text, size_t len)
 
 /* A whole file with that name, on disk, or none. */
 static bool
-put_file(int dirfd, const char *name, const struct pk_policy *p)
+put_file(int dirfd, const char *name, const char *text, size_t len)
 {
 	int fd = openat(dirfd, TEMP_FILE, O_WRONLY | O_CREAT | O_TRUNC |
 	    O_NOFOLLOW | O_CLOEXEC, 0440), saved;
-	bool ok = fd != -1 && write_all(fd, p->text, p->text_len);
+	bool ok = fd != -1 && write_all(fd, text, len);
 
 	saved = errno;
 	if (fd != -1)
@@ -78,7 +86,7 @@ open_archive(void)
 }
 
 static bool
-put_policy(const struct pk_policy *p)
+put_text(const uint8_t hash[PK_POLICY_HASH_LEN], const char *text, size_t len)
 {
 	char name[2 * PK_POLICY_HASH_LEN + 1];
 	int dirfd = open_archive(), saved;
@@ -86,9 +94,9 @@ put_policy(const struct pk_policy *p)
 
 	if (dirfd == -1)
 		return false;
-	*pk_hex_put(name, p->hash, sizeof(p->hash)) = '\0';
+	*pk_hex_put(name, hash, PK_POLICY_HASH_LEN) = '\0';
 	ok = faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    (errno == ENOENT && put_file(dirfd, name, p));
+	    (errno == ENOENT && put_file(dirfd, name, text, len));
 	saved = errno;
 	close(dirfd);
 	errno = saved;
@@ -96,30 +104,51 @@ put_policy(const struct pk_policy *p)
 }
 
 static void
-tell(const char *why)
+tell(struct entry *e, bool ok)
 {
-	if (strcmp(archive.why, why) == 0)
+	const char *why = ok ? "" : strerror(errno);
+
+	e->due = !ok;
+	if (strcmp(e->why, why) == 0)
 		return;
-	if (why[0] != '\0')
-		pk_log(PK_LOG_ERR, "policy: %s/" DIRECTORY ": %s: the policy "
-		    "in force is not archived",
-		    pk_policyd.settings->state_dir, why);
+	if (!ok)
+		pk_log(PK_LOG_ERR, "policy: %s/" DIRECTORY ": %s: %s: not "
+		    "archived", pk_policyd.settings->state_dir, why, e->what);
 	else
-		pk_log(PK_LOG_NOTICE, "policy: the policy in force is "
-		    "archived now");
-	(void)snprintf(archive.why, sizeof(archive.why), "%s", why);
+		pk_log(PK_LOG_NOTICE, "policy: %s: archived now", e->what);
+	(void)snprintf(e->why, sizeof(e->why), "%s", why);
 }
 
 void
 pk_policyd_archive(void)
 {
-	archive.due = !put_policy(pk_policyd.policy);
-	tell(archive.due ? strerror(errno) : "");
+	const struct pk_policy *p = pk_policyd.policy;
+
+	tell(&policy, put_text(p->hash, p->text, p->text_len));
+}
+
+bool
+pk_policyd_archive_groups(uint8_t hash_r[PK_POLICY_HASH_LEN])
+{
+	char *text = NULL;
+	size_t len;
+	bool known;
+
+	errno = ENOMEM;
+	known = pk_groups_text(pk_policyd.groups, &text, &len) == PK_OK &&
+	    EVP_Q_digest(NULL, "SHA256", NULL, text, len, hash_r, NULL) == 1;
+	tell(&members, known && put_text(hash_r, text, len));
+	free(text);
+	return known;
 }
 
 void
 pk_policyd_archive_if_due(void)
 {
-	if (archive.due)
+	uint8_t hash[PK_POLICY_HASH_LEN];
+
+	if (policy.due)
 		pk_policyd_archive();
+	if (members.due)
+		(void)pk_policyd_archive_groups(hash);
 }

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/hex.h"
 #include "standalone/log.h"
 #include "standalone/login_table.h"
 #include "standalone/policy_load.h"
@@ -244,6 +245,22 @@ pk_policyd_reload(const char *who, bool accept, char text[PK_WIRE_TEXT + 1])
 	return PK_WIRE_OK;
 }
 
+/* Which members the groups have from now on, for years to come. */
+static void
+record_groups(void)
+{
+	uint8_t hash[PK_POLICY_HASH_LEN];
+	char reason[sizeof(PK_AUDIT_GROUPS) + 2 * PK_POLICY_HASH_LEN] =
+	    PK_AUDIT_GROUPS;
+
+	if (pk_policy_group_count(pk_policyd.policy) == 0 ||
+	    !pk_policyd_archive_groups(hash))
+		return;
+	*pk_hex_put(reason + sizeof(PK_AUDIT_GROUPS) - 1, hash,
+	    sizeof(hash)) = '\0';
+	pk_policyd_record(PK_AUDIT_POLICY, "", reason);
+}
+
 void
 pk_policyd_take_groups(struct pk_groups *groups)
 {
@@ -258,6 +275,7 @@ pk_policyd_take_groups(struct pk_groups *groups)
 	pk_groups_free(&pk_policyd.groups);
 	pk_policyd.groups = groups;
 	pk_policyd.serial++;
+	record_groups();
 }
 
 static size_t append(char *out, size_t size, size_t len,

@@ -128,8 +128,12 @@ void pk_policyd_take_groups(struct pk_groups *groups);
 
 /* ---- policyd_archive.c ------------------------------------------------------------------- */
 
-/* There is a new policy in force; _if_due(): where that failed, again. */
+/*
+ * There is a new policy in force; or there are other groups, with that hash.
+ * false: it is not known.  _if_due(): where that failed, again.
+ */
 void pk_policyd_archive(void);
+bool pk_policyd_archive_groups(uint8_t hash_r[PK_POLICY_HASH_LEN]);
 void pk_policyd_archive_if_due(void);
 
 /* ---- policyd_peers.c ---------------------------------------------------------------- */

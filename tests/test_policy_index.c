@@ -5,6 +5,7 @@
  */
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/policy_fixture.h"
@@ -149,6 +150,55 @@ test_policy_groups_copy_says_when_there_is_no_memory(void **state)
 	pk_groups_free(&from);
 }
 
+static char *
+text_of(const struct pk_groups *g, size_t *len_r)
+{
+	char *text;
+
+	assert_int_equal(pk_groups_text(g, &text, len_r), PK_OK);
+	return text;
+}
+
+static bool
+same_text(const struct pk_groups *a, const struct pk_groups *b)
+{
+	size_t a_len, b_len;
+	char *a_text = text_of(a, &a_len), *b_text = text_of(b, &b_len);
+	bool same = a_len == b_len && memcmp(a_text, b_text, a_len) == 0;
+
+	free(a_text);
+	free(b_text);
+	return same;
+}
+
+static void
+test_groups_have_a_text(void **state)
+{
+	static const char expected[] = "a\na\tx\na\ty\nab\nb\nb\tx\n";
+	struct pk_groups *g = policy_groups("b:x a:y ab: a:x");
+	long n, failures = 0;
+	enum pk_err err;
+	char *text;
+	size_t len;
+
+	(void)state;
+	text = text_of(g, &len);
+	assert_int_equal(len, sizeof(expected) - 1);
+	assert_memory_equal(text, expected, len);
+	free(text);
+	for (n = 0; n < 10; n++) {
+		text = NULL;
+		alloc_arm(n);
+		err = pk_groups_text(g, &text, &len);
+		alloc_arm(-1);
+		failures += err == PK_ERR_NOMEM;
+		assert_true(err == PK_OK || err == PK_ERR_NOMEM);
+		free(text);
+	}
+	assert_true(failures >= 2);
+	pk_groups_free(&g);
+}
+
 static void
 test_policy_groups_are_equal_in_any_order(void **state)
 {
@@ -177,6 +227,7 @@ test_policy_groups_are_equal_in_any_order(void **state)
 
 		expect(cases[i].a, pk_groups_equal(a, b) == cases[i].equal);
 		expect(cases[i].a, pk_groups_equal(b, a) == cases[i].equal);
+		expect(cases[i].a, same_text(a, b) == cases[i].equal);
 		pk_groups_free(&a);
 		pk_groups_free(&b);
 	}
@@ -483,6 +534,7 @@ main(void)
 		cmocka_unit_test(
 		    test_policy_says_when_an_unknown_group_decides),
 		cmocka_unit_test(test_policy_names_its_groups_once),
+		cmocka_unit_test(test_groups_have_a_text),
 		cmocka_unit_test(test_policy_groups_count_members_once),
 		cmocka_unit_test(test_policy_groups_are_equal_in_any_order),
 		cmocka_unit_test(test_policy_index_equals_a_plain_scan),

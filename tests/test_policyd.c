@@ -24,7 +24,9 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <openssl/evp.h>
 
+#include "engine/hex.h"
 #include "engine/wire.h"
 #include "standalone/audit_seal.h"
 #include "standalone/audit_segments.h"
@@ -1535,6 +1537,29 @@ test_policyd_resolves_groups_of_the_same_gid(void **state)
 	close(root);
 }
 
+/* How many records name these members, which are in the archive. */
+static unsigned
+archived_groups(const char *text)
+{
+	char name[2 * PK_POLICY_HASH_LEN + 1], path[sizeof(state_path) + 80];
+	char reason[sizeof(name) + 32], content[256] = "";
+	uint8_t hash[PK_POLICY_HASH_LEN];
+	FILE *f;
+
+	assert_int_equal(EVP_Q_digest(NULL, "SHA256", NULL, text, strlen(text),
+	    hash, NULL), 1);
+	*pk_hex_put(name, hash, sizeof(hash)) = '\0';
+	(void)snprintf(path, sizeof(path), "%s/policies/%s", state_path, name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	(void)!fread(content, 1, sizeof(content) - 1, f);
+	fclose(f);
+	assert_string_equal(content, text);
+	(void)snprintf(reason, sizeof(reason), "\"reason\":\"groups: %s\"",
+	    name);
+	return audited("\"event\":\"policy\"", reason);
+}
+
 static void
 test_policyd_follows_its_groups(void **state)
 {
@@ -1561,6 +1586,10 @@ test_policyd_follows_its_groups(void **state)
 	shared->members[1][1][0] = '\0';
 	WAIT_UNTIL(logged("the groups stay as they were") > 0);
 	assert_true(is_in("carl", "two"));
+	assert_int_equal(archived_groups("one\none\tanna\ntwo\ntwo\tbob\n"
+	    "two\tcarl\n"), 1);
+	assert_int_equal(archived_groups("one\none\tanna\ntwo\ntwo\tbob\n"),
+	    1);
 	shared->groups_fail = false;
 	TEXT(shared->members[0][0], "dora");
 	WAIT_UNTIL(is_in("dora", "one"));
@@ -2400,13 +2429,13 @@ test_policyd_archives_when_it_can(void **state)
 	(void)snprintf(path, sizeof(path), "%s/policies", state_path);
 	put(path, "");
 	start(NULL);
-	WAIT_UNTIL(logged("the policy in force is not archived") == 1);
+	WAIT_UNTIL(logged("the policy in force: not archived") == 1);
 	anna = peer(1000, "anna", false);
 	assert_int_equal(intend(anna, "anna", "1"), PK_WIRE_OK);
 	(void)sleep(2);
-	assert_int_equal(logged("the policy in force is not archived"), 1);
+	assert_int_equal(logged("the policy in force: not archived"), 1);
 	assert_int_equal(unlink(path), 0);
-	WAIT_UNTIL(logged("the policy in force is archived now") == 1);
+	WAIT_UNTIL(logged("the policy in force: archived now") == 1);
 	assert_true(archived(path, sha256));
 	close(anna);
 }

@@ -602,6 +602,16 @@ class Real(Policyd):
         self.assertEqual([k["next"] for k in keys[:-1]],
                          [k["key"] for k in keys[1:]])
         self.assertEqual(keys[0]["log"], "audit.log")
+        # What groups had as members, as policyd has archived it.
+        groups = b"staff\nstaff\tann\n"
+        name = hashlib.sha256(groups).hexdigest()
+        self.write("state/policies/" + name, groups.decode())
+        log = Log()
+        log.add("2026-11-01T10:00:00", "policy", reason="groups: " + name)
+        self.done(0, "audit", "export", "-o", self.path("g.tar"), log.write(
+            self.path("g.log")))
+        self.assertEqual(members(self.path("g.tar"))["policies/" + name],
+                         groups)
         # The policy in force, as policyd has archived it.
         policy = self.records()[-1]["policy"]
         self.assertEqual(hashlib.sha256(members(tar)[
