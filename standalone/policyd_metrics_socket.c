@@ -123,7 +123,8 @@ on_request(struct bufferevent *b, void *arg)
 	if (memcmp(method, "GET ", sizeof(method)) == 0)
 		answer_metrics(b);
 	else
-		answer(b, "501 Not Implemented", "text/plain", "", 0);
+		answer(b, "405 Method Not Allowed\r\nAllow: GET",
+		    "text/plain", "", 0);
 }
 
 static void

@@ -2042,7 +2042,7 @@ test_policyd_answers_http_and_nothing_else(void **state)
 	    "charset=utf-8\r\nContent-Length: ", 99), 0);
 	assert_non_null(strstr(scrape("GET / HTTP/1.0\n\n"), "\n# EOF\n"));
 	assert_int_equal(strncmp(scrape("POST / HTTP/1.0\r\n\r\n"),
-	    "HTTP/1.0 501 ", 13), 0);
+	    "HTTP/1.0 405 Method Not Allowed\r\nAllow: GET\r\n", 44), 0);
 	memset(longest, 'x', sizeof(longest) - 1);
 	began = time(NULL);
 	assert_string_equal(scrape(longest), "");
