@@ -57,10 +57,15 @@ write_all(int fd, const char *text, size_t len)
 static bool
 put_file(int dirfd, const char *name, const char *text, size_t len)
 {
-	int fd = openat(dirfd, TEMP_FILE, O_WRONLY | O_CREAT | O_TRUNC |
-	    O_NOFOLLOW | O_CLOEXEC, 0440), saved;
-	bool ok = fd != -1 && write_all(fd, text, len);
+	int fd, saved;
+	bool ok;
 
+	/* What a crash left cannot be written to. */
+	if (unlinkat(dirfd, TEMP_FILE, 0) != 0 && errno != ENOENT)
+		return false;
+	fd = openat(dirfd, TEMP_FILE, O_WRONLY | O_CREAT | O_EXCL |
+	    O_NOFOLLOW | O_CLOEXEC, 0440);
+	ok = fd != -1 && write_all(fd, text, len);
 	saved = errno;
 	if (fd != -1)
 		close(fd);

@@ -2409,6 +2409,17 @@ test_policyd_archives_each_policy(void **state)
 	assert_true(archived(path[1], sha256));
 	assert_string_not_equal(path[0], path[1]);
 	assert_int_equal(access(path[0], F_OK), 0);
+	/* What a crash has left in the midst is no hindrance. */
+	(void)snprintf(path[1], sizeof(path[1]), "%s/policies/.new",
+	    state_path);
+	put(path[1], "half");
+	assert_int_equal(chmod(path[1], 0440), 0);
+	put(policy_path, BASE "# a third\n");
+	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
+	assert_int_equal(record(root, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_OK);
+	assert_true(archived(path[1], sha256));
+	assert_int_equal(logged("not archived"), 0);
 	/* One that is there is not written again. */
 	put(policy_path, BASE);
 	assert_int_equal(done(root, PK_WIRE_RELOAD, text), PK_WIRE_OK);
