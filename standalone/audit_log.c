@@ -169,6 +169,13 @@ put_source(struct pk_audit_waiting *w, const struct pk_audit_source *source)
 		memcpy(w->policy, source->policy, sizeof(w->policy));
 }
 
+void
+pk_audit_log_lose(struct pk_audit_log *l)
+{
+	l->lost++;
+	l->figures.lost++;
+}
+
 enum pk_err
 pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
     const struct pk_audit_context *context, const struct pk_audit_item *item)
@@ -177,10 +184,8 @@ pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
 
 	if (l->count >= PK_AUDIT_LOG_WAITING || !make_room(l)) {
 		/* An intent that is not taken is not carried out either. */
-		if (item->event != PK_AUDIT_DISPOSE_INTENT) {
-			l->lost++;
-			l->figures.lost++;
-		}
+		if (item->event != PK_AUDIT_DISPOSE_INTENT)
+			pk_audit_log_lose(l);
 		return PK_ERR_LIMIT;
 	}
 	w = &l->waiting[l->count++];
@@ -188,12 +193,6 @@ pk_audit_log_add(struct pk_audit_log *l, const struct pk_audit_source *source,
 	w->context = *context;
 	w->item = *item;
 	return PK_OK;
-}
-
-void
-pk_audit_log_lose(struct pk_audit_log *l)
-{
-	l->lost++;
 }
 
 size_t
