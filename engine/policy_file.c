@@ -10,6 +10,7 @@
 
 #include <openssl/evp.h>
 
+#include "engine/path.h"
 #include "engine/policy_file_private.h"
 
 #define LINE_SIZE	1024	/* of a message; longer ones are cut */
@@ -189,25 +190,17 @@ default_passwords(struct pk_reading *r)
 	    r->p->files[0] : "";
 }
 
-static const char *
-base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
+/* Digits of a length, its ":" and a NUL. */
+#define HEAD_MAX 24
 
 /* A part of what is hashed, with its length in front. */
 static char *
 put_part(char *out, const char *data, size_t len)
 {
-	out += sprintf(out, "%zu:", len);
+	out += snprintf(out, HEAD_MAX, "%zu:", len);
 	memcpy(out, data, len);
 	return out + len;
 }
-
-/* Digits of a length, and its ":". */
-#define HEAD_MAX 24
 
 /* What is hashed.  false: out of memory. */
 static bool
@@ -218,13 +211,13 @@ take_text(struct pk_policy *p, const struct pk_policy_text *files,
 	char *out;
 
 	for (i = 0; i < count; i++)
-		room += 2 * HEAD_MAX + strlen(base_of(files[i].name)) +
+		room += 2 * HEAD_MAX + strlen(pk_path_base(files[i].name)) +
 		    files[i].len;
 	p->text = out = malloc(room);
 	if (out == NULL)
 		return false;
 	for (i = 0; i < count; i++) {
-		const char *name = base_of(files[i].name);
+		const char *name = pk_path_base(files[i].name);
 
 		out = put_part(out, name, strlen(name));
 		out = put_part(out, files[i].text, files[i].len);

@@ -36,8 +36,8 @@ typedef void pk_policy_say(void *arg, const char *line);
  * comment (the library would put an environment variable there), a NUL or
  * another control octet, what the library would drop or close by itself (an
  * unquoted "*", a block or comment without its end), audit = off while any
- * retention rule or hold exists or audit-hash = on or pseudonyms = yes, a login rule without allow, and warn-from
- * after until.
+ * retention rule or hold exists or audit-hash = on or pseudonyms = yes, a login
+ * rule without allow, and warn-from after until.
  *
  * Days: effective-from and warn-from begin with theirs.  until is the last day
  * on which a hold holds, or a login rule allows; the members until are the

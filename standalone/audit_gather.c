@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "engine/hex.h"
+#include "engine/path.h"
 #include "standalone/audit_export_private.h"
 #include "standalone/audit_read.h"
 #include "standalone/audit_segments.h"
@@ -33,14 +34,6 @@ fail(const char *name)
 }
 
 /* ---- names -------------------------------------------------------------- */
-
-static const char *
-last_part(const char *name)
-{
-	const char *slash = strrchr(name, '/');
-
-	return slash != NULL ? slash + 1 : name;
-}
 
 static bool
 is_taken(const struct pk_audit_gather *g, const char *dir)
@@ -60,7 +53,7 @@ name_log(const struct pk_audit_gather *g, const char *name)
 	char base[NAME_MAX_LEN + 1], *dir, *p;
 	unsigned n = 1;
 
-	(void)snprintf(base, sizeof(base), "%s", last_part(name));
+	(void)snprintf(base, sizeof(base), "%s", pk_path_base(name));
 	for (p = base; *p != '\0'; p++)
 		if (strchr("-_.", *p) == NULL && !(*p >= '0' && *p <= '9') &&
 		    !(*p >= 'A' && *p <= 'Z') && !(*p >= 'a' && *p <= 'z'))

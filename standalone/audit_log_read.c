@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/path.h"
 #include "standalone/audit_log_private.h"
 #include "standalone/audit_segments.h"
 
@@ -270,7 +271,7 @@ read_segment(struct reading *r, uint64_t first)
 	if (!pk_audit_segment_path(r->l->path, first, path))
 		return say(r, 0, "%s", strerror(errno));
 	r->file = path;
-	fd = openat(r->l->dirfd, pk_audit_base(path), O_RDONLY | O_NOFOLLOW |
+	fd = openat(r->l->dirfd, pk_path_base(path), O_RDONLY | O_NOFOLLOW |
 	    O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) != 0)
 		ok = say(r, 0, "%s", strerror(errno));
@@ -340,13 +341,13 @@ undo_rotation(struct reading *r, int fd)
 	if (s->count == 0)
 		return true;
 	if (!pk_audit_segment_path(l->path, s->first[s->count - 1], path) ||
-	    fstatat(l->dirfd, pk_audit_base(path), &a, AT_SYMLINK_NOFOLLOW) !=
+	    fstatat(l->dirfd, pk_path_base(path), &a, AT_SYMLINK_NOFOLLOW) !=
 	    0 || fstat(fd, &b) != 0)
 		return say(r, 0, "%s", strerror(errno));
 	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
 		return true;
 	s->count--;
-	return unlinkat(l->dirfd, pk_audit_base(path), 0) == 0 ||
+	return unlinkat(l->dirfd, pk_path_base(path), 0) == 0 ||
 	    say(r, 0, "%s: %s", path, strerror(errno));
 }
 

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/path.h"
 #include "standalone/audit_log_private.h"
 #include "standalone/audit_segments.h"
 
@@ -41,9 +42,9 @@ make_names(const struct pk_audit_log *l, struct names *n)
 	if (len < 0 || (size_t)len >= sizeof(n->fresh_path) ||
 	    !pk_audit_segment_path(l->path, l->first, n->segment_path))
 		return false;
-	n->file = pk_audit_base(l->path);
-	n->segment = pk_audit_base(n->segment_path);
-	n->fresh = pk_audit_base(n->fresh_path);
+	n->file = pk_path_base(l->path);
+	n->segment = pk_path_base(n->segment_path);
+	n->fresh = pk_path_base(n->fresh_path);
 	return true;
 }
 

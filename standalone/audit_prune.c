@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/path.h"
 #include "engine/policy_file.h"
 #include "standalone/audit_prune.h"
 #include "standalone/audit_segments.h"
@@ -65,8 +66,8 @@ make_names(const struct pk_audit_prune *p, struct names *n)
 	if (len < 0 || (size_t)len >= sizeof(n->temp_path) ||
 	    !pk_audit_segment_path(p->path, p->first, n->segment_path))
 		return false;
-	n->segment = pk_audit_base(n->segment_path);
-	n->temp = pk_audit_base(n->temp_path);
+	n->segment = pk_path_base(n->segment_path);
+	n->temp = pk_path_base(n->temp_path);
 	return true;
 }
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "engine/audit.h"
+#include "engine/path.h"
 #include "standalone/audit_read.h"
 #include "standalone/audit_segments.h"
 
@@ -82,7 +83,7 @@ identify_segments(struct pk_audit_reader *r, int dirfd)
 		if (!pk_audit_segment_path(r->name, s->first[i], path))
 			return false;
 		/* One that is gone is missed when it is its turn. */
-		if (fstatat(dirfd, pk_audit_base(path), &st, 0) == 0)
+		if (fstatat(dirfd, pk_path_base(path), &st, 0) == 0)
 			r->id[i] = (struct file_id){ st.st_dev, st.st_ino };
 	}
 	return true;
@@ -91,7 +92,7 @@ identify_segments(struct pk_audit_reader *r, int dirfd)
 static bool
 list_segments(struct pk_audit_reader *r)
 {
-	size_t len = (size_t)(pk_audit_base(r->name) - r->name);
+	size_t len = (size_t)(pk_path_base(r->name) - r->name);
 	char *dir = len > 0 ? strndup(r->name, len) : strdup(".");
 	int fd = dir != NULL ? open(dir, OPEN_FLAGS | O_DIRECTORY) : -1;
 	bool ok = fd != -1 && pk_audit_segments_list(fd, r->name,

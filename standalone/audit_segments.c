@@ -16,15 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/path.h"
 #include "standalone/audit_segments.h"
-
-const char *
-pk_audit_base(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
 
 bool
 pk_audit_segment_path(const char *path, uint64_t first, char out[PATH_MAX])
@@ -116,7 +109,7 @@ pk_audit_segments_list(int dirfd, const char *path,
 	bool ok;
 
 	memset(s, 0, sizeof(*s));
-	ok = d != NULL && read_names(d, pk_audit_base(path), s);
+	ok = d != NULL && read_names(d, pk_path_base(path), s);
 	saved = errno;
 	if (d != NULL)
 		closedir(d);

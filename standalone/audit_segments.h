@@ -32,9 +32,6 @@ void pk_audit_segments_free(struct pk_audit_segments *s);
 bool pk_audit_segment_path(const char *path, uint64_t first,
     char out[PATH_MAX]) __attribute__((__warn_unused_result__));
 
-/* The last component of a path. */
-const char *pk_audit_base(const char *path);
-
 /* Are two open files the same? */
 bool pk_audit_is_same(int fd, int other);
 

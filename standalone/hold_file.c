@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/path.h"
 #include "standalone/hold_file.h"
 #include "standalone/policy_load.h"
 
@@ -143,12 +144,11 @@ write_all(int fd, const char *text)
 static bool
 fill(const struct pk_hold_file *h, int fd, const char *text)
 {
-	const char *slash = strrchr(h->policy, '/');
 	struct stat st;
 
-	return fstatat(h->dirfd, slash != NULL ? slash + 1 : h->policy, &st,
-	    0) == 0 && (geteuid() != 0 || fchown(fd, st.st_uid, st.st_gid) ==
-	    0) && fchmod(fd, st.st_mode & 0777) == 0 && write_all(fd, text) &&
+	return fstatat(h->dirfd, pk_path_base(h->policy), &st, 0) == 0 &&
+	    (geteuid() != 0 || fchown(fd, st.st_uid, st.st_gid) == 0) &&
+	    fchmod(fd, st.st_mode & 0777) == 0 && write_all(fd, text) &&
 	    fsync(fd) == 0;
 }
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/path.h"
 #include "standalone/policy_load.h"
 
 struct loading {
@@ -221,18 +222,10 @@ add_directory(struct loading *l)
 
 /* ---- everything ---------------------------------------------------------------------- */
 
-static const char *
-base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
-
 int
 pk_policy_open_dir(const char *path)
 {
-	size_t len = (size_t)(base_of(path) - path);
+	size_t len = (size_t)(pk_path_base(path) - path);
 	char *dir = len > 0 ? strndup(path, len) : strdup(".");
 	int fd, saved;
 
@@ -259,7 +252,7 @@ pk_policy_load_changed(int dirfd, const char *path, const char *name,
     void *arg)
 {
 	struct loading l = { .dirfd = dirfd, .path = path,
-	    .dir_len = (int)(base_of(path) - path), .changed = name,
+	    .dir_len = (int)(pk_path_base(path) - path), .changed = name,
 	    .changed_text = text, .error = error, .arg = arg };
 	struct pk_policy *policy = NULL;
 	size_t i;
@@ -270,7 +263,7 @@ pk_policy_load_changed(int dirfd, const char *path, const char *name,
 		say(&l, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	if (add_file(&l, base_of(path)))
+	if (add_file(&l, pk_path_base(path)))
 		add_directory(&l);
 	if (!l.failed)
 		policy = pk_policy_parse(l.files, l.count, now, error, warn,

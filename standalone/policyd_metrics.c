@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "engine/hex.h"
+#include "engine/path.h"
 #include "standalone/log.h"
 #include "standalone/policyd_private.h"
 
@@ -456,7 +457,7 @@ pk_policyd_metrics_write(void)
 	if (pk_policyd.metrics_dir == -1)
 		return;
 	file.next = pk_policyd_clock(CLOCK_BOOTTIME) + WRITE_SECONDS;
-	if (replace(strrchr(path, '/') + 1)) {
+	if (replace(pk_path_base(path))) {
 		if (file.failing)
 			pk_log(PK_LOG_NOTICE, "metrics: %s is written again",
 			    path);

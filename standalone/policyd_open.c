@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/path.h"
 #include "standalone/audit_segments.h"
 #include "standalone/log.h"
 #include "standalone/policy_load.h"
@@ -62,7 +63,7 @@ open_directory(const char *path, mode_t mode, uid_t uid, gid_t gid)
 static int
 open_parent(const char *file, mode_t mode, uid_t uid, gid_t gid)
 {
-	size_t len = (size_t)(pk_audit_base(file) - file);
+	size_t len = (size_t)(pk_path_base(file) - file);
 	char *dir = len > 0 ? strndup(file, len > 1 ? len - 1 : len) :
 	    strdup(".");
 	int fd = dir != NULL ? open_directory(dir, mode, uid, gid) : -1;
@@ -229,7 +230,7 @@ static bool
 may_be_metrics(const char *path)
 {
 	char begin[sizeof(METRICS_BEGIN) - 1];
-	int fd = openat(pk_policyd.metrics_dir, pk_audit_base(path), O_RDONLY |
+	int fd = openat(pk_policyd.metrics_dir, pk_path_base(path), O_RDONLY |
 	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n;
 
