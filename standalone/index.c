@@ -19,7 +19,7 @@
 
 #include "engine/maildrop.h"
 #include "standalone/index.h"
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 #include "standalone/maildir_why.h"
 
 #define INDEX_NAME	"popkeep.index"

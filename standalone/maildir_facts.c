@@ -8,7 +8,7 @@
 
 #include <time.h>
 
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 #include "standalone/maildir_private.h"
 
 /* Unconfirmed downloads within so many seconds count as one. */

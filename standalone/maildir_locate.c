@@ -11,7 +11,7 @@
 
 #include "standalone/maildir_dir.h"
 #include "standalone/maildir_locate.h"
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 #include "standalone/maildir_scan.h"
 #include "standalone/maildir_table.h"
 #include "standalone/maildir_why.h"

@@ -15,7 +15,7 @@
 #include "engine/stuffing.h"
 #include "standalone/maildir_dir.h"
 #include "standalone/maildir_measure.h"
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 
 /* Is this the beginning of a file that must be decompressed to be mail? */
 static bool

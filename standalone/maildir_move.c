@@ -18,7 +18,7 @@
 #include "standalone/maildir_contents.h"
 #include "standalone/maildir_dir.h"
 #include "standalone/maildir_move.h"
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 #include "standalone/maildir_private.h"
 #include "standalone/maildir_why.h"
 

@@ -15,7 +15,7 @@
 
 #include "standalone/maildir_dir.h"
 #include "standalone/maildir_measure.h"
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 #include "standalone/maildir_scan.h"
 #include "standalone/maildir_table.h"
 #include "standalone/maildir_why.h"

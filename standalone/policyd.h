@@ -13,7 +13,6 @@
 
 #include "engine/username.h"
 
-#define PK_POLICY_SOCKET	RUNSTATEDIR "/popkeep/policy.sock"
 #define PK_AUDIT_FILE		LOCALSTATEDIR "/log/popkeep/audit.log"
 #define PK_POLICY_STATE_DIR	LOCALSTATEDIR "/lib/popkeep/policy"
 #define PK_POLICY_USER		"_popkeep-policy"

@@ -16,7 +16,7 @@
 #include "standalone/policy_client.h"
 #include "standalone/role.h"
 #include "standalone/stream.h"
-#include "standalone/verdicts.h"
+#include "engine/verdicts.h"
 
 enum client_state {
 	CLIENT_OPENING,		/* the maildrop is opened, policyd is asked */

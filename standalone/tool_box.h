@@ -17,7 +17,7 @@
 #include "standalone/maildir.h"
 #include "standalone/policy_ask.h"
 #include "standalone/settings.h"
-#include "standalone/verdicts.h"
+#include "engine/verdicts.h"
 
 #define PK_TOOL_BOX_WHY	PK_MAILDIR_WHY
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/maildrop.h"
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 #include "standalone/maildir_why.h"
 #include "tests/harness.h"
 

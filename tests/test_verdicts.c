@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "engine/session.h"
-#include "standalone/verdicts.h"
+#include "engine/verdicts.h"
 #include "tests/harness.h"
 
 #define NOW	INT64_C(1700000000)

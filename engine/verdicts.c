@@ -3,14 +3,12 @@
  *
  * SPDX-License-Identifier: ISC
  */
-#include "config.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "standalone/verdicts.h"
+#include "engine/verdicts.h"
 
 static bool
 make_room(struct pk_verdicts *v, uint32_t count)

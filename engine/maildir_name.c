@@ -4,15 +4,13 @@
  *
  * SPDX-License-Identifier: ISC
  */
-#include "config.h"
-
 #include <string.h>
 
 #include <openssl/sha.h>
 
 #include "engine/hex.h"
 #include "engine/maildrop.h"
-#include "standalone/maildir_name.h"
+#include "engine/maildir_name.h"
 
 /* More digits than any time or size has, and no overflow. */
 #define DIGITS_MAX 18

@@ -1,0 +1,28 @@
+/*
+ * What the versions of Dovecot do differently, as configure has found it out
+ * (m4/dovecot.m4).  Everything else includes this instead of asking for itself.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#ifndef POPKEEP_COMPAT_H
+#define POPKEEP_COMPAT_H
+
+#include "lib.h"
+
+/* The protocol that a user is served in: "pop3", "imap", "lmtp", "doveadm". */
+#ifdef PK_DOVECOT_USER_PROTOCOL
+#  define popkeep_user_protocol(user) ((user)->protocol)
+#else
+#  define popkeep_user_protocol(user) ((user)->service)
+#endif
+
+/* i_stream_create() of a stream that reads another one, which it shows. */
+#ifdef PK_DOVECOT_HIDDEN_INPUTS
+#  define popkeep_istream_create(stream, parent, fd) \
+	i_stream_create((stream), (parent), (fd), ISTREAM_HIDDEN_INPUTS_NONE, 0)
+#else
+#  define popkeep_istream_create(stream, parent, fd) \
+	i_stream_create((stream), (parent), (fd), 0)
+#endif
+
+#endif
