@@ -77,6 +77,9 @@ AS_IF([test $have_dovecot = yes], [
 AC_SUBST([DOVECOT_CPPFLAGS])
 AC_SUBST([dovecot_moduledir])
 AM_CONDITIONAL([HAVE_DOVECOT], [test $have_dovecot = yes])
+AS_CASE([$DOVECOT_CPPFLAGS], [*-DPK_DOVECOT_SETTINGS_GET*],
+    [have_settings=yes], [have_settings=no])
+AM_CONDITIONAL([HAVE_DOVECOT_SETTINGS], [test $have_settings = yes])
 ])
 
 # PK_DOVECOT_PROBE(NAME, WHAT, HEADERS, BODY): define PK_DOVECOT_NAME if BODY

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "engine/username.h"
+#include "engine/wire.h"
 
 #define PK_AUDIT_FILE		LOCALSTATEDIR "/log/popkeep/audit.log"
 #define PK_POLICY_STATE_DIR	LOCALSTATEDIR "/lib/popkeep/policy"
