@@ -26,24 +26,18 @@ static void popkeep_namespaces_created(struct mail_namespace *namespaces)
 		popkeep_pop3_namespaces_created(puser);
 }
 
-static void popkeep_mailbox_allocated(struct mailbox *box)
-{
-	popkeep_retained_allocated(box);
-	popkeep_protect_mailbox_allocated(box);
-	popkeep_pop3_mailbox_allocated(box);
-}
-
-static void popkeep_mail_allocated(struct mail *mail)
-{
-	popkeep_protect_mail_allocated(mail);
-	popkeep_pop3_mail_allocated(mail);
-}
-
-static struct mail_storage_hooks popkeep_hooks = {
-	.mail_user_created = popkeep_user_created,
-	.mail_namespaces_created = popkeep_namespaces_created,
-	.mailbox_allocated = popkeep_mailbox_allocated,
-	.mail_allocated = popkeep_mail_allocated,
+/*
+ * A part that overrides functions of mailboxes or mails has hooks of its own:
+ * Dovecot chains what one call of a hook has overridden.
+ */
+static const struct mail_storage_hooks popkeep_hooks[] = {
+	{ .mail_user_created = popkeep_user_created,
+	  .mail_namespaces_created = popkeep_namespaces_created,
+	  .mailbox_allocated = popkeep_retained_allocated },
+	{ .mailbox_allocated = popkeep_protect_mailbox_allocated,
+	  .mail_allocated = popkeep_protect_mail_allocated },
+	{ .mailbox_allocated = popkeep_pop3_mailbox_allocated,
+	  .mail_allocated = popkeep_pop3_mail_allocated },
 };
 
 /* Before those of plugins, quota's and ACL's among them. */
@@ -53,14 +47,20 @@ static const struct mail_storage_hooks popkeep_early_hooks = {
 
 EXPORT void popkeep_plugin_init(struct module *module)
 {
-	mail_storage_hooks_add(module, &popkeep_hooks);
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(popkeep_hooks); i++)
+		mail_storage_hooks_add(module, &popkeep_hooks[i]);
 	mail_storage_hooks_add_internal(&popkeep_early_hooks);
 	popkeep_pop3_init();
 }
 
 EXPORT void popkeep_plugin_deinit(void)
 {
+	unsigned int i;
+
 	popkeep_pop3_deinit();
 	mail_storage_hooks_remove_internal(&popkeep_early_hooks);
-	mail_storage_hooks_remove(&popkeep_hooks);
+	for (i = 0; i < N_ELEMENTS(popkeep_hooks); i++)
+		mail_storage_hooks_remove(&popkeep_hooks[i]);
 }
