@@ -66,6 +66,8 @@ AS_IF([test $have_dovecot = yes], [
 	PK_DOVECOT_PROBE([USER_TLS], [the TLS of users' connections],
 	    [mail-user.h],
 	    [extern struct mail_user *u; (void)u->conn.end_client_tls_secured;])
+	PK_DOVECOT_PROBE([USER_MASTER], [the master user of users],
+	    [mail-user.h], [extern struct mail_user *u; (void)u->master_user;])
 	PK_DOVECOT_PROBE([CLIENT_EVENT], [events of POP3 clients],
 	    [pop3-common.h],
 	    [extern struct client *c; (void)c->event;])
