@@ -278,7 +278,7 @@ static int load_each(struct popkeep_facts *facts,
 		lookups[n] = (struct lookup){ &batch, NULL };
 		look_up(facts, &lookups[n++]);
 	}
-	while (count > 0 && batch.error == NULL) {
+	do {
 		for (; count > 0 && n < LOOKUPS_AT_ONCE &&
 		     batch.error == NULL; count--) {
 			lookups[n] = (struct lookup){ &batch, *wanted++ };
@@ -286,8 +286,7 @@ static int load_each(struct popkeep_facts *facts,
 		}
 		dict_wait(facts->dict);
 		n = 0;
-	}
-	dict_wait(facts->dict);
+	} while (count > 0 && batch.error == NULL);
 	if (batch.error == NULL)
 		return 0;
 	*error_r = t_strdup(batch.error);
@@ -310,8 +309,6 @@ static int load(struct popkeep_facts *facts, struct entry *const *wanted,
 		return 0;
 	for (i = 0; i < count; i++)
 		i_zero(&wanted[i]->fact);
-	if (!facts->since_known)
-		facts->since = 0;
 	return -1;
 }
 

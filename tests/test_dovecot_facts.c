@@ -42,6 +42,28 @@ static struct popkeep_fact fact_in_file(const char *guid)
 	return fact;
 }
 
+static void assert_untouched(void)
+{
+	assert_int_equal(counts.lookups, 0);
+	assert_int_equal(counts.iterations, 0);
+	assert_int_equal(counts.commits, 0);
+	assert_int_equal(counts.waits, 0);
+}
+
+static bool file_has(const char *part)
+{
+	int fd = open(fixture_path("facts"), O_RDONLY);
+	char text[16384];
+	ssize_t len;
+
+	assert_true(fd >= 0);
+	len = read(fd, text, sizeof(text) - 1);
+	assert_true(len > 0);
+	text[len] = '\0';
+	(void)close(fd);
+	return strstr(text, part) != NULL;
+}
+
 static void keeps(unsigned int count)
 {
 	struct popkeep_facts *facts = file_facts();
@@ -51,6 +73,9 @@ static void keeps(unsigned int count)
 	set_numbers(facts, 0, count);
 	assert_numbers(facts, 0, count);
 	must_commit(facts);
+	assert_int_equal(counts.commits, 1);
+	must_commit(facts);
+	assert_int_equal(counts.commits, 1);
 	reopen(&facts);
 	assert_nothing(facts, 0, count);
 	must_load(facts, 0, count);
@@ -88,21 +113,15 @@ static void test_facts_writes_the_documented_text(void **state)
 {
 	const struct popkeep_fact fact = { 11, 12, 13, 15, 14 };
 	struct popkeep_facts *facts = file_facts();
-	char text[500];
-	ssize_t len;
-	int fd;
 
 	(void)state;
 	popkeep_facts_set(facts, "a.b,S=1", &fact);
+	popkeep_facts_logged_in(facts, 17);
 	must_commit(facts);
 	popkeep_facts_deinit(&facts);
-	fd = open(fixture_path("facts"), O_RDONLY);
-	assert_true(fd >= 0);
-	len = read(fd, text, sizeof(text) - 1);
-	assert_true(len > 0);
-	text[len] = '\0';
-	assert_string_equal(text, GUID_KEY"a.b,S=1\n1 11 12 13 14 15\n");
-	(void)close(fd);
+	assert_true(file_has(GUID_KEY"a.b,S=1\n1 11 12 13 14 15\n"));
+	assert_true(file_has("priv/popkeep/login\n17\n"));
+	assert_false(file_has("priv/popkeep/since"));
 }
 
 static void test_facts_takes_odd_guids(void **state)
@@ -228,6 +247,20 @@ static void test_facts_begin_once_with_many(void **state)
 	begins(MANY);
 }
 
+/* What this session said of since holds for all of it. */
+static void test_facts_begin_once_in_a_session(void **state)
+{
+	struct popkeep_facts *facts = file_facts();
+
+	(void)state;
+	must_load(facts, 0, FEW);
+	fixture_write("file", "facts", "priv/popkeep/since", "1234567890");
+	must_load(facts, 0, MANY);
+	assert_int_equal(counts.iterations, 1);
+	assert_int_equal(popkeep_facts_since(facts), NOW);
+	popkeep_facts_deinit(&facts);
+}
+
 static void test_facts_begin_again_after_nonsense(void **state)
 {
 	struct popkeep_facts *facts;
@@ -256,12 +289,16 @@ static void test_facts_keeps_the_last_login(void **state)
 	assert_int_equal(popkeep_facts_last_login(facts, &login, &error), 0);
 	assert_int_equal(login, 0);
 	popkeep_facts_logged_in(facts, NOW);
+	fixture_count();
 	assert_int_equal(popkeep_facts_last_login(facts, &login, &error), 0);
 	assert_int_equal(login, NOW);
+	assert_untouched();
 	must_commit(facts);
 	reopen(&facts);
 	fixture_count();
 	login = 1;
+	assert_int_equal(popkeep_facts_last_login(facts, &login, &error), 0);
+	assert_int_equal(login, NOW);
 	assert_int_equal(popkeep_facts_last_login(facts, &login, &error), 0);
 	assert_int_equal(login, NOW);
 	assert_int_equal(counts.lookups, 1);
@@ -269,13 +306,6 @@ static void test_facts_keeps_the_last_login(void **state)
 }
 
 /* ---- what it costs ------------------------------------------------------ */
-
-static void assert_untouched(void)
-{
-	assert_int_equal(counts.lookups, 0);
-	assert_int_equal(counts.iterations, 0);
-	assert_int_equal(counts.commits, 0);
-}
 
 static void test_facts_of_nothing_cost_nothing(void **state)
 {
@@ -329,7 +359,8 @@ static void test_facts_set_are_not_read_over(void **state)
 	set_numbers(facts, 0, MANY);
 	must_commit(facts);
 	popkeep_facts_forget(facts, guids_from(0, 1)[0]);
-	must_load(facts, 0, MANY);
+	must_load(facts, 0, 2 * MANY);
+	assert_int_equal(counts.iterations, 1);
 	assert_nothing(facts, 0, 1);
 	assert_numbers(facts, 1, MANY - 1);
 	popkeep_facts_deinit(&facts);
@@ -351,6 +382,22 @@ static void test_facts_of_nobody_are_not_kept(void **state)
 	assert_int_equal(popkeep_facts_load(facts, guids, 2, NOW, &error), 0);
 	assert_fact(popkeep_facts_get(facts, ""), &nothing);
 	assert_int_equal(counts.lookups, 1);
+	popkeep_facts_deinit(&facts);
+}
+
+static void test_facts_begin_when_the_late_answer_says(void **state)
+{
+	static const char *const nobody = "";
+	struct popkeep_facts *facts;
+	const char *error;
+
+	(void)state;
+	fixture_write("file", "facts", "priv/popkeep/since", "1234567890");
+	faults.late = true;
+	facts = file_facts();
+	assert_int_equal(popkeep_facts_load(facts, &nobody, 1, NOW, &error),
+			 0);
+	assert_int_equal(popkeep_facts_since(facts), 1234567890);
 	popkeep_facts_deinit(&facts);
 }
 
@@ -391,6 +438,8 @@ static void test_facts_forgets(void **state)
 	popkeep_facts_forget(facts, "never seen");
 	assert_nothing(facts, 0, 1);
 	must_commit(facts);
+	assert_false(file_has(guids[0]));
+	assert_true(file_has(guids[1]));
 	reopen(&facts);
 	must_load(facts, 0, MANY);
 	assert_nothing(facts, 0, 1);
@@ -536,6 +585,7 @@ int main(void)
 		TEST(complains_once),
 		TEST(begin_once),
 		TEST(begin_once_with_many),
+		TEST(begin_once_in_a_session),
 		TEST(begin_again_after_nonsense),
 		TEST(keeps_the_last_login),
 		TEST(of_nothing_cost_nothing),
@@ -543,6 +593,7 @@ int main(void)
 		TEST(of_few_are_looked_up),
 		TEST(set_are_not_read_over),
 		TEST(of_nobody_are_not_kept),
+		TEST(begin_when_the_late_answer_says),
 		TEST(late_answers_are_waited_for),
 		TEST(forgets),
 		TEST(of_others_are_left),
