@@ -59,24 +59,6 @@ int fixture_end(void **state)
 	return 0;
 }
 
-int fixture_setup(void **state)
-{
-	(void)state;
-	fixture_count();
-	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-	return mkdtemp(directory) == NULL ? -1 : 0;
-}
-
-int fixture_teardown(void **state)
-{
-	const char *error;
-
-	(void)state;
-	redis_stop();
-	return unlink_directory(directory, UNLINK_DIRECTORY_FLAG_RMDIR,
-				&error) < 0 ? -1 : 0;
-}
-
 const char *fixture_path(const char *name)
 {
 	return t_strconcat(directory, "/", name, NULL);
@@ -92,7 +74,9 @@ void fixture_count(void)
 
 #ifdef PK_DOVECOT_DICT_INIT_AUTO
 typedef const char *const *found_t;
-static struct settings_simple settings;
+/* They must outlive the dicts. */
+static struct settings_simple settings[64];
+static unsigned int settings_count;
 
 static struct dict *open_dict(const char *driver, const char *path)
 {
@@ -106,15 +90,18 @@ static struct dict *open_dict(const char *driver, const char *path)
 	struct dict *dict;
 	const char *error;
 
-	settings_simple_init(&settings, set);
-	if (dict_init_auto(settings.event, &dict, &error) <= 0)
+	assert_true(settings_count < N_ELEMENTS(settings));
+	settings_simple_init(&settings[settings_count], set);
+	if (dict_init_auto(settings[settings_count++].event, &dict,
+			   &error) <= 0)
 		fail_msg("%s", error);
 	return dict;
 }
 
 static void settings_done(void)
 {
-	settings_simple_deinit(&settings);
+	while (settings_count > 0)
+		settings_simple_deinit(&settings[--settings_count]);
 }
 #else
 typedef const char *found_t;
@@ -259,7 +246,6 @@ struct popkeep_facts *facts_of(const char *driver, const char *name)
 		dict->v.lookup_async = late_lookup;
 	facts = popkeep_facts_init_dict(dict, &set, event);
 	event_unref(&event);
-	settings_done();
 	return facts;
 }
 
@@ -275,7 +261,6 @@ void fixture_write(const char *driver, const char *name, const char *key,
 	dict_transaction_commit_async_nocallback(&trans);
 	dict_wait(dict);
 	dict_deinit(&dict);
-	settings_done();
 }
 
 /* ---- facts -------------------------------------------------------------- */
@@ -421,4 +406,25 @@ void redis_stop(void)
 	(void)kill(redis_pid, SIGTERM);
 	(void)waitpid(redis_pid, NULL, 0);
 	redis_pid = 0;
+}
+
+/* ---- a test ------------------------------------------------------------- */
+
+int fixture_setup(void **state)
+{
+	(void)state;
+	fixture_count();
+	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+	return mkdtemp(directory) == NULL ? -1 : 0;
+}
+
+int fixture_teardown(void **state)
+{
+	const char *error;
+
+	(void)state;
+	redis_stop();
+	settings_done();
+	return unlink_directory(directory, UNLINK_DIRECTORY_FLAG_RMDIR,
+				&error) < 0 ? -1 : 0;
 }
