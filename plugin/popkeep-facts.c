@@ -211,13 +211,18 @@ static void take(struct popkeep_facts *facts, const char *key,
 
 /* ---- loading ------------------------------------------------------------ */
 
+/*
+ * There is nothing below our keys to recurse to; but what dict-sql makes of a
+ * map with our one field is no SQL without that flag.
+ */
 static int load_all(struct popkeep_facts *facts, const char **error_r)
 {
 	struct dict_iterate_context *iter;
 	const char *key, *value;
 	bool more;
 
-	iter = dict_iterate_init(facts->dict, &facts->op_set, KEY_PREFIX, 0);
+	iter = dict_iterate_init(facts->dict, &facts->op_set, KEY_PREFIX,
+				 DICT_ITERATE_FLAG_RECURSE);
 	do {
 		T_BEGIN {
 			more = dict_iterate(iter, &key, &value);
