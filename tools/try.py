@@ -155,7 +155,9 @@ class Demo:
     # Those of the policy; the others are drained by their clients.
     ruled = ("carol", "dave")
 
-    def __init__(self):
+    def __init__(self, dovecot):
+        self.dovecot = dovecot
+        self.name = "Dovecot" if dovecot else "popkeepd"
         self.dir = tempfile.mkdtemp(prefix="popkeep-try.")
         os.chmod(self.dir, 0o755)
         self.port, self.tls_port = free_ports()
@@ -167,7 +169,7 @@ class Demo:
             f.write(POLICY)
         argv = [HERE + "/serve", "--no-build", "--dir", self.dir, "--port",
                 str(self.port), "--tls-port", str(self.tls_port),
-                "--policy", policy]
+                "--policy", policy] + (["--dovecot"] if self.dovecot else [])
         for user, (password, secret) in self.users.items():
             argv += ["--user", user, "--password", password]
             if secret:
@@ -175,7 +177,13 @@ class Demo:
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE,
                                         start_new_session=True)
         if self.process.stdout.readline() != b"ready\n":
-            sys.exit("tools/try: popkeepd does not start")
+            sys.exit("tools/try: %s does not start" % self.name)
+
+    def described(self):
+        if not self.dovecot:
+            return self.name
+        version = re.search(r"Dovecot v(\S+)", open(self.dir + "/log").read())
+        return "Dovecot %s with popkeep's plugin" % version[1]
 
     def stop(self):
         if self.process:
@@ -408,15 +416,17 @@ def log_lines(demo):
     # One line of each kind: the curls above left many of the same.
     seen, shown = set(), []
     for line in lines:
-        kind = re.findall(r" ([a-z-]+):|(user=\S+)|(mech=\S+)|(retr=\d+)", line)
+        kind = re.findall(r" ([a-z-]+):|(user=\S+)|(mech=\S+)|(retr=\d+)|"
+                          r"(pop3\(\w+\))|(method=\w+)|(del=\d+)", line)
         if str(kind) not in seen:
             shown.append(line)
         seen.add(str(kind))
     for line in shown:
         # The date says nothing here; the rest may be longer than a line.
-        line = re.sub(r"^(\S*T)?(\d\d:\d\d:\d\d)[.\d]*Z? popkeepd ", r"\2 ",
-                      line)
-        code = "33" if re.search(r" (notice|warning|error) ", line) else "0"
+        line = re.sub(r"^(\S*T)?(\d\d:\d\d:\d\d)[.\d]*Z? (popkeepd )?",
+                      r"\2 ", line)
+        code = "33" if re.search(r" (notice|warning|error)[: ]", line, re.I) \
+            else "0"
         first = True
         while line.strip():
             at = len(line)
@@ -443,16 +453,19 @@ def farewell(demo):
 
    popkeep=%(tool)s
    $popkeep -f %(dir)s/.popkeep/popkeepd.conf explain dave
-       also: check, sweep --all --dry-run, hold list, retained list dave,
-       audit verify, audit show
+       also: %(also)s
 
    Mailbox of ann   %(ann)s
    Mailbox of bob   %(bob)s
    Log, audit log   %(dir)s/log, audit.log
    Report on it     %(dir)s/report.html
-   Configuration    %(dir)s/.popkeep/popkeepd.conf
+   Configuration    %(dir)s/.popkeep/%(conf)s
    Policy           %(dir)s/policy.conf""" % {
         "tool": os.path.relpath(tool()),
+        "also": "check, hold list, policy, audit verify, audit show"
+        if demo.dovecot else "check, sweep --all --dry-run, hold list, "
+        "retained list dave,\n       audit verify, audit show",
+        "conf": "dovecot/dovecot.conf" if demo.dovecot else "popkeepd.conf",
         "tls": demo.tls_port, "port": demo.port, "cert": demo.certificate,
         "password": demo.users["ann"][0], "secret": demo.users["bob"][1],
         "ann": demo.maildir("ann"), "bob": demo.maildir("bob"),
@@ -470,7 +483,7 @@ def show(demo):
           ("", "message", "stored", "as POP3 sends it"))
     before = {u: stored(demo.maildir(u)) for u in drained}
 
-    section(2, "A session, over TLS (C: client, S: popkeepd)")
+    section(2, "A session, over TLS (C: client, S: %s)" % demo.name)
     dialogue(demo)
 
     section(3, "mpop drains bob's mailbox: APOP, the secret is never sent")
@@ -493,22 +506,21 @@ def show(demo):
     section(7, "What the audit log says of it")
     audit_rows(demo)
 
-    section(8, "What popkeepd logged")
+    section(8, "What %s logged" % demo.name)
     log_lines(demo)
     return good
 
 
 def main():
     once = "--once" in sys.argv[1:]
-    demo = Demo()
+    demo = Demo("--dovecot" in sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
     try:
         demo.start()
-        as_root = os.geteuid() == 0
-        print("popkeepd runs on 127.0.0.1, ports %d and %d (TLS), %s." % (
-            demo.port, demo.tls_port, "privileges separated" if as_root
-            else "unprivileged"))
+        print("%s runs on 127.0.0.1, ports %d and %d (TLS), %s." % (
+            demo.described(), demo.port, demo.tls_port,
+            "privileges separated" if os.geteuid() == 0 else "unprivileged"))
         good = show(demo)
         if not once:
             for user in demo.users:
