@@ -43,6 +43,7 @@ static const char *const event_names[PK_AUDIT_EVENTS] = {
 	[PK_AUDIT_BRAKE] = "brake",
 	[PK_AUDIT_HOLD] = "hold",
 	[PK_AUDIT_RELEASE] = "release",
+	[PK_AUDIT_MOVED] = "moved",
 	[PK_AUDIT_SEAL] = "seal",
 	[PK_AUDIT_PRUNED] = "pruned",
 };

@@ -45,8 +45,9 @@ enum pk_audit_event {
 	PK_AUDIT_RELEASE,
 	PK_AUDIT_SEAL,			/* policyd's own word: see seal.h */
 	PK_AUDIT_PRUNED,		/* and this, too: see below */
+	PK_AUDIT_MOVED,			/* by its user, to another folder */
 };
-#define PK_AUDIT_EVENTS 23
+#define PK_AUDIT_EVENTS 24
 
 #define PK_AUDIT_USER_SIZE	PK_USERNAME_SIZE
 #define PK_AUDIT_IP_SIZE	46

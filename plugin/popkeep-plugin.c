@@ -4,23 +4,63 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-compat.h"
+#include "mail-namespace.h"
+#include "mail-storage-private.h"
 #include "mail-storage-hooks.h"
+
 #include "popkeep-plugin.h"
+#include "popkeep-pop3.h"
+#include "popkeep-protect.h"
+#include "popkeep-retained.h"
+#include "popkeep-user.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
 EXPORT const char *popkeep_plugin_version = DOVECOT_ABI_VERSION;
 
-static struct mail_storage_hooks popkeep_hooks = {
-	.mail_user_created = NULL,
+static void popkeep_namespaces_created(struct mail_namespace *namespaces)
+{
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(namespaces->user);
+
+	if (puser != NULL)
+		popkeep_pop3_namespaces_created(puser);
+}
+
+/*
+ * A part that overrides functions of mailboxes or mails has hooks of its own:
+ * Dovecot chains what one call of a hook has overridden.
+ */
+static const struct mail_storage_hooks popkeep_hooks[] = {
+	{ .mail_user_created = popkeep_user_created,
+	  .mail_namespaces_created = popkeep_namespaces_created,
+	  .mailbox_allocated = popkeep_retained_allocated },
+	{ .mailbox_allocated = popkeep_protect_mailbox_allocated,
+	  .mail_allocated = popkeep_protect_mail_allocated },
+	{ .mailbox_allocated = popkeep_pop3_mailbox_allocated,
+	  .mail_allocated = popkeep_pop3_mail_allocated },
+};
+
+/* Before those of plugins, quota's and ACL's among them. */
+static const struct mail_storage_hooks popkeep_early_hooks = {
+	.mailbox_list_created = popkeep_retained_list_created,
 };
 
 EXPORT void popkeep_plugin_init(struct module *module)
 {
-	mail_storage_hooks_add(module, &popkeep_hooks);
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(popkeep_hooks); i++)
+		mail_storage_hooks_add(module, &popkeep_hooks[i]);
+	mail_storage_hooks_add_internal(&popkeep_early_hooks);
+	popkeep_pop3_init();
 }
 
 EXPORT void popkeep_plugin_deinit(void)
 {
-	mail_storage_hooks_remove(&popkeep_hooks);
+	unsigned int i;
+
+	popkeep_pop3_deinit();
+	mail_storage_hooks_remove_internal(&popkeep_early_hooks);
+	for (i = 0; i < N_ELEMENTS(popkeep_hooks); i++)
+		mail_storage_hooks_remove(&popkeep_hooks[i]);
 }

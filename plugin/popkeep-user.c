@@ -11,7 +11,8 @@
 #include "popkeep-plugin.h"
 #include "popkeep-pop3.h"
 
-MODULE_CONTEXT_DEFINE(popkeep_user_module, &mail_user_module_register);
+struct popkeep_user_module popkeep_user_module =
+	MODULE_CONTEXT_INIT(&mail_user_module_register);
 
 /* ---- policyd ------------------------------------------------------------ */
 

@@ -48,42 +48,15 @@ pk_closing_end(struct pk_closing *c)
 	pk_maildir_close(&c->retained);
 }
 
-/* Was the message to be moved to the Retained place? */
-static bool
-is_to_retain(const char *reason)
-{
-	enum pk_reason r = pk_reason_of(reason);
-
-	return r == PK_REASON_HOLD || r == PK_REASON_MINIMUM ||
-	    strcmp(reason, PK_INTENT_DOUBLE) == 0;
-}
-
-static const char *
-whereabouts(const struct pk_closing *c, bool here, bool kept)
-{
-	if (here)
-		return "interrupted: the message is still there";
-	if (kept)
-		return "interrupted: the message is retained";
-	if (c->hidden)
-		return "interrupted: the message is not in the maildrop, the "
-		    "Retained place cannot be opened";
-	return "interrupted: the message is gone";
-}
-
 void
 pk_closing_item(const struct pk_closing *c, struct pk_audit_item *item)
 {
 	size_t len = strlen(item->uidl);
-	bool here = pk_uid_set_find(&c->here, item->uidl, len) != 0;
-	bool kept = !here && pk_uid_set_find(&c->kept, item->uidl, len) != 0;
+	struct pk_whereabouts w = {
+		.here = pk_uid_set_find(&c->here, item->uidl, len) != 0,
+		.kept = pk_uid_set_find(&c->kept, item->uidl, len) != 0,
+		.hidden = c->hidden,
+	};
 
-	item->event = PK_AUDIT_CLOSED_UNKNOWN;
-	if (kept && is_to_retain(item->reason))
-		item->event = PK_AUDIT_RETAINED;
-	else if (here && strcmp(item->reason, PK_INTENT_RESTORE) == 0)
-		item->event = PK_AUDIT_RESTORED;
-	else
-		(void)snprintf(item->reason, sizeof(item->reason), "%s",
-		    whereabouts(c, here, kept));
+	pk_intent_close(&w, item);
 }

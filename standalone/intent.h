@@ -8,13 +8,9 @@
 
 #include <stdbool.h>
 
-#include "engine/audit.h"
+#include "engine/intent.h"
 #include "standalone/maildir.h"
 #include "standalone/uid_set.h"
-
-/* Reasons of intents that are not those of verdicts. */
-#define PK_INTENT_RESTORE	"restore"
-#define PK_INTENT_DOUBLE	"double"
 
 /* What is found now of the messages of a mailbox.  All zero: not begun. */
 struct pk_closing {
@@ -32,11 +28,7 @@ enum pk_err pk_closing_begin(struct pk_closing *c,
     const struct pk_maildrop *md, const char *retained, bool nfs)
     PK_WARN_UNUSED;
 
-/*
- * Turn the intent *item into the record that closes it, by what is found:
- * retained or restored where that was wanted and has happened, else
- * closed-unknown with where the message is.
- */
+/* Turn the intent *item into the record that closes it, by what is found. */
 void pk_closing_item(const struct pk_closing *c, struct pk_audit_item *item);
 
 /* Also if it was not begun. */

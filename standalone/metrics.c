@@ -68,6 +68,7 @@ pk_metrics_count(struct pk_metrics *m, const struct pk_audit_context *c,
 	case PK_AUDIT_RELEASE:
 	case PK_AUDIT_SEAL:
 	case PK_AUDIT_PRUNED:
+	case PK_AUDIT_MOVED:
 		break;
 	}
 }

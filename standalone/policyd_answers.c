@@ -165,6 +165,7 @@ static const bool for_anybody[PK_AUDIT_EVENTS] = {
 	[PK_AUDIT_VANISHED] = true,
 	[PK_AUDIT_CLOSED_UNKNOWN] = true,
 	[PK_AUDIT_WOULD_DISPOSE] = true,
+	[PK_AUDIT_MOVED] = true,
 };
 
 /* An intent to dispose by policy: what brake (a) stops. */

@@ -726,7 +726,8 @@ test_policyd_lets_a_mailbox_report_its_messages_alone(void **state)
 	(void)state;
 	for (event = 0; event < PK_AUDIT_EVENTS; event++) {
 		bool own = (event >= PK_AUDIT_DOWNLOADED &&
-		    event <= PK_AUDIT_WOULD_DISPOSE);
+		    event <= PK_AUDIT_WOULD_DISPOSE) ||
+		    event == PK_AUDIT_MOVED;
 		const char *name = pk_audit_event_name(event);
 
 		print_message("case: %s\n", name);

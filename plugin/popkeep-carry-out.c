@@ -1,0 +1,346 @@
+/*
+ * The UPDATE state: see popkeep-carry-out.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "popkeep-carry-out.h"
+#include "hash.h"
+#include "mail-namespace.h"
+#include "mail-storage-private.h"
+#include "mailbox-list-private.h"
+
+#include "popkeep-facts.h"
+#include "popkeep-maildrop.h"
+#include "popkeep-retained.h"
+#include "popkeep-user.h"
+
+struct carry {
+	struct popkeep_maildrop *pm;
+	const struct pk_update *u;
+	bool *acted;			/* pm's */
+};
+
+static void complain(struct carry *c, const char *what, const char *error)
+{
+	c->pm->error = p_strdup_printf(c->pm->pool, "%s: %s", what, error);
+	e_error(c->pm->puser->user->event, "popkeep: %s", c->pm->error);
+}
+
+/* Is this message to go where the others of this step go? */
+static bool is_planned(const struct carry *c, unsigned int i,
+		       enum pk_verdict verdict)
+{
+	return c->u->plan[i] == verdict && c->pm->messages[i].known;
+}
+
+static bool is_any_planned(const struct carry *c, enum pk_verdict verdict)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->pm->count; i++) {
+		if (is_planned(c, i, verdict))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* ---- what a crash has left in both places ------------------------------- */
+
+/* GUIDs of dest with their sizes: what is there is not copied again. */
+struct present {
+	pool_t pool;
+	HASH_TABLE(char *, void *) sizes;
+};
+
+static void note_present(struct present *p, struct popkeep_maildrop *there)
+{
+	const struct popkeep_message *msg;
+	uint32_t i;
+
+	for (i = 0; i < there->count; i++) {
+		msg = popkeep_maildrop_look(there, i + 1);
+		if (msg == NULL ||
+		    hash_table_lookup(p->sizes, msg->guid) != NULL)
+			continue;
+		hash_table_insert(p->sizes, p_strdup(p->pool, msg->guid),
+				  POINTER_CAST(msg->octets + 1));
+	}
+}
+
+static void present_init(struct present *p, struct popkeep_user *puser,
+			 struct mailbox *dest)
+{
+	struct popkeep_maildrop *there = popkeep_maildrop_init(puser, dest);
+
+	p->pool = pool_alloconly_create("popkeep present", 1024);
+	hash_table_create(&p->sizes, p->pool, 0, str_hash, strcmp);
+	note_present(p, there);
+	popkeep_maildrop_deinit(&there);
+}
+
+static void present_deinit(struct present *p)
+{
+	hash_table_destroy(&p->sizes);
+	pool_unref(&p->pool);
+}
+
+static bool is_present(const struct present *p,
+		       const struct popkeep_message *msg)
+{
+	void *size = hash_table_lookup(p->sizes, msg->guid);
+
+	return size == POINTER_CAST(msg->octets + 1);
+}
+
+/* ---- moving ------------------------------------------------------------- */
+
+/* -1: this message stays; others may go. */
+static int move_one(struct carry *c, struct mail *mail,
+		    struct mailbox_transaction_context *to)
+{
+	struct mail_save_context *save = mailbox_save_alloc(to);
+
+	mailbox_save_copy_flags(save, mail);
+	save->data.flags &= ENUM_NEGATE(MAIL_DELETED);
+	if (mailbox_move(&save, mail) == 0)
+		return 0;
+	if (!mail->expunged)
+		complain(c, "cannot be moved",
+			 mailbox_get_last_internal_error(to->box, NULL));
+	return -1;
+}
+
+static void move_all(struct carry *c, enum pk_verdict verdict,
+		     const struct present *present, struct mail *mail,
+		     struct mailbox_transaction_context *to)
+{
+	const struct popkeep_message *msg;
+	unsigned int i;
+
+	for (i = 0; i < c->pm->count; i++) {
+		msg = &c->pm->messages[i];
+		if (!is_planned(c, i, verdict) ||
+		    !mail_set_uid(mail, msg->uid))
+			continue;
+		c->acted[i] = is_present(present, msg) ||
+			move_one(c, mail, to) == 0;
+		if (is_present(present, msg))
+			mail_expunge(mail);
+	}
+}
+
+/* The copies are committed first: without them no original goes. */
+static int move_to(struct carry *c, enum pk_verdict verdict,
+		   struct mailbox *dest,
+		   struct mailbox_transaction_context *from)
+{
+	struct mailbox_transaction_context *to;
+	struct present present;
+	struct mail *mail;
+
+	present_init(&present, c->pm->puser, dest);
+	to = mailbox_transaction_begin(dest,
+		MAILBOX_TRANSACTION_FLAG_EXTERNAL, __func__);
+	mail = mail_alloc(from, 0, NULL);
+	move_all(c, verdict, &present, mail, to);
+	mail_free(&mail);
+	present_deinit(&present);
+	if (mailbox_transaction_commit(&to) == 0)
+		return 0;
+	complain(c, "cannot be moved",
+		 mailbox_get_last_internal_error(dest, NULL));
+	return -1;
+}
+
+/* The folder of verdict in namespace ns, made if need be. */
+static int move_to_folder(struct carry *c, enum pk_verdict verdict,
+			  struct mail_namespace *ns, const char *vname,
+			  struct mailbox_transaction_context *from)
+{
+	const char *error;
+	struct mailbox *dest =
+		popkeep_open_box(c->pm->puser, ns->list, vname, TRUE, &error);
+	int ret;
+
+	if (dest == NULL) {
+		complain(c, "nothing is moved", error);
+		return -1;
+	}
+	ret = move_to(c, verdict, dest, from);
+	mailbox_free(&dest);
+	return ret;
+}
+
+static int retain_all(struct carry *c,
+		      struct mailbox_transaction_context *from)
+{
+	struct mail_namespace *ns;
+	const char *error;
+
+	ns = popkeep_retained_ns(c->pm->puser, &error);
+	if (ns == NULL) {
+		complain(c, "nothing is retained", error);
+		return -1;
+	}
+	return move_to_folder(c, PK_RETAIN, ns,
+			      popkeep_retained_vname(ns, c->pm->box), from);
+}
+
+/* ---- disposing ---------------------------------------------------------- */
+
+static void expunge_all(struct carry *c,
+			struct mailbox_transaction_context *t)
+{
+	struct mail *mail = mail_alloc(t, 0, NULL);
+	unsigned int i;
+
+	for (i = 0; i < c->pm->count; i++) {
+		if (!is_planned(c, i, PK_DISPOSE) ||
+		    !mail_set_uid(mail, c->pm->messages[i].uid))
+			continue;
+		mail_expunge(mail);
+		c->acted[i] = TRUE;
+	}
+	mail_free(&mail);
+}
+
+static int dispose_all(struct carry *c,
+		       struct mailbox_transaction_context *from)
+{
+	struct mail_namespace *ns = c->pm->box->list->ns;
+
+	if (c->u->folder[0] != '\0' && !c->pm->is_retained)
+		return move_to_folder(c, PK_DISPOSE, ns, t_strconcat(
+			ns->prefix, c->u->folder, NULL), from);
+	expunge_all(c, from);
+	return 0;
+}
+
+/* ---- steps -------------------------------------------------------------- */
+
+static const struct {
+	enum pk_verdict verdict;
+	int (*act)(struct carry *c, struct mailbox_transaction_context *from);
+} steps[] = {
+	{ PK_RETAIN, retain_all },
+	{ PK_DISPOSE, dispose_all },
+};
+
+/* In a transaction of its own. */
+static void do_step(struct carry *c, enum pk_verdict verdict,
+		    int (*act)(struct carry *c,
+			       struct mailbox_transaction_context *from))
+{
+	struct mailbox_transaction_context *from;
+
+	if (!is_any_planned(c, verdict))
+		return;
+	from = mailbox_transaction_begin(c->pm->box, 0, __func__);
+	if (act(c, from) < 0)
+		mailbox_transaction_rollback(&from);
+	else if (mailbox_transaction_commit(&from) < 0)
+		complain(c, "cannot be removed",
+			 mailbox_get_last_internal_error(c->pm->box, NULL));
+}
+
+/* Is anything left to do that could have been done? */
+static bool is_all_acted(const struct carry *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->pm->count; i++) {
+		if (c->u->plan[i] != PK_KEEP && !c->acted[i])
+			return FALSE;
+	}
+	return TRUE;
+}
+
+int popkeep_carry_out_in(struct popkeep_maildrop *pm,
+			 struct mailbox_transaction_context *t,
+			 const uint8_t *plan)
+{
+	const struct pk_update u = { .plan = plan, .folder = "" };
+	struct carry c = { .pm = pm, .u = &u };
+	unsigned int i;
+	int ret = 0;
+
+	c.acted = pm->acted = p_new(pm->pool, bool, pm->count + 1);
+	for (i = 0; ret == 0 && i < N_ELEMENTS(steps); i++) {
+		if (is_any_planned(&c, steps[i].verdict))
+			ret = steps[i].act(&c, t);
+	}
+	if (ret == 0 && !is_all_acted(&c)) {
+		if (pm->error == NULL)
+			pm->error = "a message has gone meanwhile";
+		ret = -1;
+	}
+	return ret;
+}
+
+/* ---- what has become of them -------------------------------------------- */
+
+/* Facts go with the message; what is retained keeps them. */
+static void settle_facts(struct popkeep_maildrop *pm, unsigned int i,
+			 bool retained)
+{
+	const struct popkeep_message *msg = &pm->messages[i];
+	struct popkeep_facts *facts = pm->puser->facts;
+	struct popkeep_fact fact;
+
+	if (facts == NULL || pm->facts_unknown)
+		return;
+	if (!retained) {
+		popkeep_facts_forget(facts, msg->guid);
+		return;
+	}
+	fact = *popkeep_facts_get(facts, msg->guid);
+	fact.seen = msg->name_time > 0 ? msg->name_time :
+		I_MAX(fact.seen, msg->received);
+	popkeep_facts_set(facts, msg->guid, &fact);
+}
+
+uint32_t popkeep_settle(struct popkeep_maildrop *pm, const uint8_t *plan,
+			uint8_t *outcome)
+{
+	const struct popkeep_message *msg;
+	uint32_t seq, last, left = 0;
+	unsigned int i;
+
+	for (i = 0; i < pm->count; i++) {
+		msg = &pm->messages[i];
+		if (plan[i] == PK_KEEP)
+			continue;
+		mailbox_get_seq_range(pm->box, msg->uid, msg->uid, &seq,
+				      &last);
+		if (seq != 0) {
+			outcome[i] = PK_OUTCOME_FAILED;
+			left++;
+			continue;
+		}
+		outcome[i] = !pm->acted[i] ? PK_OUTCOME_VANISHED :
+			plan[i] == PK_RETAIN ?
+			PK_OUTCOME_RETAINED : PK_OUTCOME_DISPOSED;
+		if (msg->known)
+			settle_facts(pm, i, plan[i] == PK_RETAIN);
+	}
+	return left;
+}
+
+uint32_t popkeep_carry_out(struct popkeep_maildrop *pm,
+			   const struct pk_update *u)
+{
+	struct carry c = { .pm = pm, .u = u };
+	unsigned int i;
+
+	popkeep_maildrop_unlook(pm);
+	c.acted = pm->acted = p_new(pm->pool, bool, pm->count + 1);
+	pm->puser->own++;
+	for (i = 0; i < N_ELEMENTS(steps); i++) T_BEGIN {
+		do_step(&c, steps[i].verdict, steps[i].act);
+	} T_END;
+	if (mailbox_sync(pm->box, MAILBOX_SYNC_FLAG_FULL_WRITE) < 0)
+		complain(&c, "the mailbox cannot be synced",
+			 mailbox_get_last_internal_error(pm->box, NULL));
+	pm->puser->own--;
+	return popkeep_settle(pm, u->plan, u->outcome);
+}

@@ -1,0 +1,216 @@
+/*
+ * The lines of a POP3 client, one at a time before Dovecot reads them: CAPA and
+ * TOP are answered by the rule, and what a line confirms is noted.
+ *
+ * A stream over the client's input shows one line for each read, and a read
+ * only happens when no command is running: so answers come in order, whatever
+ * was sent at once.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "popkeep-session.h"
+#include "istream-private.h"
+#include "ostream.h"
+#include "strnum.h"
+
+#include "popkeep-user.h"
+
+struct popkeep_istream {
+	struct istream_private istream;
+	struct popkeep_session *session;
+};
+
+/* ---- commands ----------------------------------------------------------- */
+
+static bool handle_capa(struct popkeep_session *s, const char *args)
+{
+	if (s->capa == NULL || *args != '\0')
+		return FALSE;
+	client_send_line(s->client, "%s", s->capa);
+	return TRUE;
+}
+
+static bool is_deleted(const struct client *client, uint32_t msgno)
+{
+	unsigned int i = msgno - 1;
+
+	return client->deleted_bitmask != NULL &&
+		(client->deleted_bitmask[i / CHAR_BIT] &
+		 (1 << (i % CHAR_BIT))) != 0;
+}
+
+/*
+ * More lines than the rule allows: only where the whole body has no more, so
+ * that a client that fetches by "TOP n 99999999" is never given a part.  What
+ * is wrong in other ways is Dovecot's to refuse.
+ */
+static bool handle_top(struct popkeep_session *s, const char *args)
+{
+	const char *const *arg = t_strsplit_spaces(args, " ");
+	uint32_t msgno;
+	uintmax_t lines;
+	int ret;
+
+	if (s->top == PK_TOP_ALLOW)
+		return FALSE;
+	if (s->top == PK_TOP_DENY) {
+		client_send_line(s->client,
+			"-ERR TOP is not available by policy");
+		return TRUE;
+	}
+	if (str_array_length(arg) != 2 || str_to_uint32(arg[0], &msgno) < 0 ||
+	    str_to_uintmax(arg[1], &lines) < 0 || lines <= s->top ||
+	    msgno == 0 || msgno > s->client->messages_count ||
+	    is_deleted(s->client, msgno))
+		return FALSE;
+	ret = popkeep_session_is_longer(s, msgno, s->top);
+	if (ret > 0)
+		client_send_line(s->client, "-ERR TOP is limited to %u lines "
+				 "of the body by policy", s->top);
+	else if (ret < 0)
+		client_send_line(s->client,
+			"-ERR [SYS/TEMP] The message cannot be read");
+	return ret != 0;
+}
+
+static const struct {
+	const char *name;
+	bool (*handle)(struct popkeep_session *s, const char *args);
+} commands[] = {
+	{ "CAPA", handle_capa },
+	{ "TOP", handle_top },
+};
+
+/* TRUE: the line was answered, and Dovecot must not see it. */
+static bool answer_line(struct popkeep_session *s, const unsigned char *data,
+			size_t len)
+{
+	const char *line, *args;
+	size_t i, name_len;
+
+	while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
+		len--;
+	if (len > 255 || memchr(data, '\0', len) != NULL)
+		return FALSE;
+	line = t_strndup(data, len);
+	args = strchr(line, ' ');
+	name_len = args != NULL ? (size_t)(args - line) : len;
+	args = args != NULL ? args + 1 : "";
+	for (i = 0; i < N_ELEMENTS(commands); i++) {
+		if (strlen(commands[i].name) == name_len &&
+		    strncasecmp(commands[i].name, line, name_len) == 0)
+			return commands[i].handle(s, args);
+	}
+	return FALSE;
+}
+
+/* ---- the stream --------------------------------------------------------- */
+
+/* What has left is asked before octets are read, never after. */
+static ssize_t read_more(struct popkeep_istream *l)
+{
+	struct istream *parent = l->istream.parent;
+	struct popkeep_session *s = l->session;
+	ssize_t ret;
+
+	if (popkeep_session_awaits(s)) {
+		s->left_before = s->left;
+		s->left = popkeep_session_left(s);
+		s->read_at = parent->v_offset +
+			i_stream_get_data_size(parent);
+	}
+	ret = i_stream_read_memarea(parent);
+	l->istream.istream.stream_errno = parent->stream_errno;
+	l->istream.istream.eof = parent->eof;
+	return ret;
+}
+
+/* 0: it was answered; else the octets of the line, which is shown. */
+static ssize_t take_line(struct popkeep_istream *l, const unsigned char *data,
+			 size_t len, size_t size)
+{
+	struct istream *parent = l->istream.parent;
+	struct popkeep_session *s = l->session;
+	bool answered;
+
+	popkeep_session_line(s, parent->v_offset);
+	T_BEGIN {
+		answered = answer_line(s, data, len);
+	} T_END;
+	/* What is there already is not announced by the socket again. */
+	if (size > len)
+		i_stream_set_input_pending(&l->istream.istream, TRUE);
+	if (answered) {
+		i_stream_skip(parent, len);
+		l->istream.buffer = i_stream_get_data(parent, &size);
+		return 0;
+	}
+	l->istream.buffer = data;
+	l->istream.pos = len;
+	return (ssize_t)len;
+}
+
+static ssize_t popkeep_lines_read(struct istream_private *stream)
+{
+	struct popkeep_istream *l =
+		container_of(stream, struct popkeep_istream, istream);
+	const unsigned char *data, *end;
+	size_t size;
+	ssize_t ret;
+
+	i_stream_skip(stream->parent, stream->skip);
+	stream->pos -= stream->skip;
+	stream->skip = 0;
+	for (;;) {
+		data = i_stream_get_data(stream->parent, &size);
+		stream->buffer = data;
+		if (stream->pos > 0)
+			return -2;	/* the line is not taken yet */
+		end = memchr(data, '\n', size);
+		if (end != NULL)
+			return take_line(l, data, end - data + 1, size);
+		ret = read_more(l);
+		if (ret > 0)
+			continue;
+		stream->buffer = i_stream_get_data(stream->parent, &size);
+		if (ret == -2)
+			stream->pos = size;	/* too long for a line */
+		return ret;
+	}
+}
+
+static struct istream *
+lines_create(struct istream *input, struct popkeep_session *s)
+{
+	struct popkeep_istream *l = i_new(struct popkeep_istream, 1);
+	struct istream *stream;
+
+	l->session = s;
+	l->istream.read = popkeep_lines_read;
+	l->istream.max_buffer_size =
+		input->real_stream->max_buffer_size;
+	l->istream.istream.readable_fd = input->readable_fd;
+	l->istream.istream.blocking = input->blocking;
+	l->istream.istream.seekable = FALSE;
+	stream = popkeep_istream_create(&l->istream, input,
+					i_stream_get_fd(input));
+	i_stream_set_name(stream, "(popkeep: lines)");
+	return stream;
+}
+
+void popkeep_lines_begin(struct popkeep_session *s)
+{
+	struct client *client = s->client;
+	struct istream *lines = lines_create(client->input, s);
+
+	s->input = client->input;
+	i_stream_unref(&client->input);
+	client->input = lines;
+	/*
+	 * client_input() is Dovecot's own: client_output(), which the pending
+	 * flush calls, adds it for the new stream.
+	 */
+	io_remove(&client->io);
+	o_stream_set_flush_pending(client->output, TRUE);
+	i_stream_set_input_pending(lines, TRUE);
+}

@@ -1,0 +1,383 @@
+/*
+ * A mailbox as a maildrop: see popkeep-maildrop.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "popkeep-maildrop.h"
+#include "mail-storage-private.h"
+#include "mailbox-list-private.h"
+
+#include "engine/maildir_name.h"
+#include "engine/message_id.h"
+
+#include "popkeep-carry-out.h"
+#include "popkeep-facts.h"
+#include "popkeep-user.h"
+
+/* Unconfirmed downloads within so many seconds count as one. */
+#define UNCONFIRMED_APART	3600
+
+static const struct pk_maildrop_ops popkeep_maildrop_ops;
+
+/* ---- looking at messages ------------------------------------------------ */
+
+/* The transaction for looking: whatever is read may be cached by it. */
+static struct mail *looking_glass(struct popkeep_maildrop *pm)
+{
+	if (pm->trans == NULL) {
+		pm->trans = mailbox_transaction_begin(pm->box, 0, __func__);
+		pm->mail = mail_alloc(pm->trans, 0, NULL);
+	}
+	return pm->mail;
+}
+
+void popkeep_maildrop_unlook(struct popkeep_maildrop *pm)
+{
+	if (pm->trans == NULL)
+		return;
+	mail_free(&pm->mail);
+	(void)mailbox_transaction_commit(&pm->trans);
+}
+
+static int set_uidl(struct popkeep_message *msg)
+{
+	size_t len = strlen(msg->guid);
+	char hash[PK_NAME_HASH_LEN];
+
+	if (pk_name_is_unique_id(msg->guid, len)) {
+		memcpy(msg->uidl, msg->guid, len);
+		return 0;
+	}
+	if (pk_name_hash(msg->guid, len, hash) != PK_OK)
+		return -1;
+	memcpy(msg->uidl, hash, sizeof(hash));
+	return 0;
+}
+
+/*
+ * When it was delivered: a Maildir says so in the file's name, which the user
+ * cannot set over IMAP.
+ */
+static int look_at_time(struct mail *mail, struct popkeep_message *msg)
+{
+	const char *name;
+	time_t received;
+
+	if (strcmp(mail->box->storage->name, "maildir") == 0) {
+		if (mail_get_special(mail, MAIL_FETCH_STORAGE_ID, &name) < 0)
+			return -1;
+		if (pk_name_delivered(name, pk_name_base_len(name,
+				      strlen(name)), &msg->name_time))
+			return 0;
+		msg->name_time = 0;
+	}
+	if (mail_get_received_date(mail, &received) < 0)
+		return -1;
+	msg->received = received;
+	return 0;
+}
+
+static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
+{
+	struct mail *mail = looking_glass(pm);
+	const char *guid;
+	uoff_t size;
+
+	msg->gone = !mail_set_uid(mail, msg->uid) || mail->expunged;
+	if (msg->gone)
+		return -1;
+	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0 ||
+	    mail_get_virtual_size(mail, &size) < 0 ||
+	    look_at_time(mail, msg) < 0)
+		return -1;
+	msg->guid = p_strdup(pm->pool, guid);
+	msg->octets = size;
+	return set_uidl(msg);
+}
+
+const struct popkeep_message *
+popkeep_maildrop_look(struct popkeep_maildrop *pm, uint32_t msgno)
+{
+	struct popkeep_message *msg = &pm->messages[msgno - 1];
+
+	if (!msg->looked) T_BEGIN {
+		msg->looked = TRUE;
+		msg->known = look_at(pm, msg) == 0;
+	} T_END;
+	return msg->known ? msg : NULL;
+}
+
+/* ---- the engine's questions --------------------------------------------- */
+
+static inline struct popkeep_maildrop *from_md(const struct pk_maildrop *md)
+{
+	return container_of((struct pk_maildrop *)md,
+			    struct popkeep_maildrop, md);
+}
+
+static uint32_t maildrop_count(const struct pk_maildrop *md)
+{
+	return from_md(md)->count;
+}
+
+static void maildrop_info(const struct pk_maildrop *md, uint32_t msgno,
+			  struct pk_message_info *info_r)
+{
+	const struct popkeep_message *msg =
+		popkeep_maildrop_look(from_md(md), msgno);
+
+	info_r->octets = msg != NULL ? msg->octets : 0;
+	info_r->uid = msg != NULL ? msg->uidl : "";
+	info_r->uid_len = strlen(info_r->uid);
+}
+
+static void maildrop_message_id(struct pk_maildrop *md, uint32_t msgno,
+				bool look, char id_r[PK_MESSAGE_ID_SIZE])
+{
+	struct popkeep_maildrop *pm = from_md(md);
+	struct popkeep_message *msg = &pm->messages[msgno - 1];
+	const char *value;
+
+	id_r[0] = '\0';
+	if (msg->message_id == NULL && look &&
+	    popkeep_maildrop_look(pm, msgno) != NULL) {
+		struct mail *mail = looking_glass(pm);
+
+		msg->message_id = "";
+		if (mail_set_uid(mail, msg->uid) &&
+		    mail_get_first_header(mail, "Message-ID", &value) > 0)
+			msg->message_id = p_strdup(pm->pool, value);
+	}
+	if (msg->message_id != NULL)
+		(void)i_strocpy(id_r, msg->message_id, PK_MESSAGE_ID_SIZE);
+}
+
+static int64_t known_time(int64_t when, int64_t now)
+{
+	return when > 0 && when <= now ? when : 0;
+}
+
+/*
+ * A received date can be set by the user, so the first sight of the message
+ * bounds it from below; what is retained keeps the time that it came with.
+ */
+static int64_t delivered(const struct popkeep_maildrop *pm,
+			 const struct popkeep_message *msg,
+			 const struct popkeep_fact *fact, int64_t now)
+{
+	int64_t seen = known_time(fact->seen, now);
+
+	if (pm->is_retained && seen > 0)
+		return seen;
+	if (msg->name_time > 0)
+		return msg->name_time;
+	if (pm->facts_unknown || seen == 0)
+		seen = now;
+	return I_MIN(I_MAX(msg->received, seen), now);
+}
+
+static void maildrop_facts(const struct pk_maildrop *md, uint32_t msgno,
+			   int64_t now, struct pk_facts *facts_r)
+{
+	struct popkeep_maildrop *pm = from_md(md);
+	const struct popkeep_message *msg = popkeep_maildrop_look(pm, msgno);
+	struct popkeep_facts *facts = pm->puser->facts;
+	const struct popkeep_fact *fact;
+
+	i_zero(facts_r);
+	facts_r->facts_lost = pm->facts_unknown;
+	if (msg == NULL || facts == NULL)
+		return;
+	fact = popkeep_facts_get(facts, msg->guid);
+	facts_r->delivered = delivered(pm, msg, fact, now);
+	if (pm->facts_unknown)
+		return;
+	facts_r->facts_since = I_MIN(popkeep_facts_since(facts), now);
+	facts_r->downloaded = known_time(fact->downloaded, now);
+	facts_r->read = known_time(fact->read, now);
+	facts_r->unconfirmed = fact->unconfirmed;
+	facts_r->unconfirmed_last = known_time(fact->unconfirmed_last, now);
+}
+
+static bool count_unconfirmed(struct popkeep_fact *fact, int64_t when)
+{
+	int64_t last = known_time(fact->unconfirmed_last, when);
+
+	if (last != 0 && when - last < UNCONFIRMED_APART)
+		return FALSE;
+	if (fact->unconfirmed < UINT32_MAX)
+		fact->unconfirmed++;
+	fact->unconfirmed_last = when;
+	return TRUE;
+}
+
+/* The first time stays.  Returns whether this is it. */
+static bool set_first(int64_t *fact, int64_t when)
+{
+	if (known_time(*fact, when) != 0)
+		return FALSE;
+	*fact = when;
+	return TRUE;
+}
+
+static void maildrop_note(struct pk_maildrop *md, uint32_t msgno,
+			  enum pk_note note, int64_t when)
+{
+	struct popkeep_maildrop *pm = from_md(md);
+	const struct popkeep_message *msg = popkeep_maildrop_look(pm, msgno);
+	struct popkeep_facts *facts = pm->puser->facts;
+	struct popkeep_fact fact;
+	bool changed = FALSE;
+
+	/* What is there is not known: it must not be written over. */
+	if (msg == NULL || facts == NULL || pm->facts_unknown)
+		return;
+	fact = *popkeep_facts_get(facts, msg->guid);
+	switch (note) {
+	case PK_NOTE_DOWNLOADED:
+		changed = set_first(&fact.downloaded, when);
+		break;
+	case PK_NOTE_READ:
+		changed = set_first(&fact.read, when);
+		break;
+	case PK_NOTE_UNCONFIRMED:
+		changed = count_unconfirmed(&fact, when);
+		break;
+	}
+	if (changed)
+		popkeep_facts_set(facts, msg->guid, &fact);
+}
+
+static uint32_t maildrop_update(struct pk_maildrop *md,
+				const struct pk_update *u)
+{
+	return popkeep_carry_out(from_md(md), u);
+}
+
+/* Who reads messages here is Dovecot: .open, .read and .close are not used. */
+static const struct pk_maildrop_ops popkeep_maildrop_ops = {
+	.count = maildrop_count,
+	.info = maildrop_info,
+	.message_id = maildrop_message_id,
+	.facts = maildrop_facts,
+	.note = maildrop_note,
+	.update = maildrop_update,
+};
+
+/* ---- facts -------------------------------------------------------------- */
+
+/* May a verdict about any message depend on facts? */
+static bool facts_matter(const struct popkeep_maildrop *pm)
+{
+	const struct pk_user_policy *up = &pm->puser->up;
+	const struct pk_rule *rule = &up->rule;
+	bool named = strcmp(pm->box->storage->name, "maildir") == 0 &&
+		!pm->is_retained;
+
+	if (pm->puser->policy != POPKEEP_POLICY_KNOWN || !up->has_rule)
+		return FALSE;
+	if (rule->after_download != PK_NEVER || rule->unread != PK_NEVER)
+		return TRUE;
+	return !named &&
+		(rule->after_delivery != PK_NEVER || rule->minimum > 0);
+}
+
+/* The first sight of a message, where nothing else says when it came. */
+static void note_seen(struct popkeep_maildrop *pm, uint32_t msgno, time_t now)
+{
+	const struct popkeep_message *msg = popkeep_maildrop_look(pm, msgno);
+	struct popkeep_fact fact;
+
+	if (msg == NULL || msg->name_time > 0)
+		return;
+	fact = *popkeep_facts_get(pm->puser->facts, msg->guid);
+	if (set_first(&fact.seen, now))
+		popkeep_facts_set(pm->puser->facts, msg->guid, &fact);
+}
+
+void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
+				 const uint8_t *events, time_t now)
+{
+	struct popkeep_facts *facts = popkeep_user_facts(pm->puser);
+	bool all = facts_matter(pm);
+	const struct popkeep_message *msg;
+	ARRAY_TYPE(const_string) guids;
+	const char *error;
+	uint32_t i;
+
+	pm->facts_unknown = facts == NULL;
+	if (facts == NULL)
+		return;
+	t_array_init(&guids, all ? pm->count : 16);
+	for (i = 0; i < pm->count; i++) {
+		if (!all && (events == NULL || events[i] == 0))
+			continue;
+		msg = popkeep_maildrop_look(pm, i + 1);
+		if (msg != NULL)
+			array_push_back(&guids, &msg->guid);
+	}
+	if (array_count(&guids) == 0)
+		return;
+	if (popkeep_facts_load(facts, array_front(&guids),
+			       array_count(&guids), now, &error) < 0) {
+		e_error(pm->puser->user->event, "popkeep: facts: %s", error);
+		pm->facts_unknown = TRUE;
+		return;
+	}
+	for (i = 0; all && i < pm->count; i++)
+		note_seen(pm, i + 1, now);
+}
+
+/* ---- beginning and end -------------------------------------------------- */
+
+static struct popkeep_maildrop *
+maildrop_alloc(struct popkeep_user *puser, struct mailbox *box,
+	       unsigned int count)
+{
+	pool_t pool = pool_alloconly_create("popkeep maildrop", 1024);
+	struct popkeep_maildrop *pm = p_new(pool, struct popkeep_maildrop, 1);
+
+	pm->md.ops = &popkeep_maildrop_ops;
+	pm->pool = pool;
+	pm->puser = puser;
+	pm->box = box;
+	pm->count = count;
+	pm->messages = i_new(struct popkeep_message, count + 1);
+	return pm;
+}
+
+struct popkeep_maildrop *
+popkeep_maildrop_init(struct popkeep_user *puser, struct mailbox *box)
+{
+	uint32_t count = mail_index_view_get_messages_count(box->view), seq;
+	struct popkeep_maildrop *pm = maildrop_alloc(puser, box, count);
+
+	for (seq = 1; seq <= count; seq++)
+		mail_index_lookup_uid(box->view, seq,
+				      &pm->messages[seq - 1].uid);
+	return pm;
+}
+
+struct popkeep_maildrop *
+popkeep_maildrop_init_uids(struct popkeep_user *puser, struct mailbox *box,
+			   const uint32_t *uids, unsigned int count)
+{
+	struct popkeep_maildrop *pm = maildrop_alloc(puser, box, count);
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		pm->messages[i].uid = uids[i];
+	return pm;
+}
+
+void popkeep_maildrop_deinit(struct popkeep_maildrop **_pm)
+{
+	struct popkeep_maildrop *pm = *_pm;
+
+	if (pm == NULL)
+		return;
+	*_pm = NULL;
+	popkeep_maildrop_unlook(pm);
+	i_free(pm->messages);
+	pool_unref(&pm->pool);
+}

@@ -1,0 +1,576 @@
+/*
+ * A POP3 session: see popkeep-pop3.h.
+ *
+ * SPDX-License-Identifier: ISC
+ */
+#include "popkeep-session.h"
+#include "popkeep-pop3.h"
+#include "array.h"
+#include "istream.h"
+#include "ostream.h"
+#include "str.h"
+#include "mail-storage-private.h"
+#include "mailbox-list-private.h"
+#include "pop3-capability.h"
+
+#include <time.h>
+
+#include "popkeep-facts.h"
+#include "popkeep-maildrop.h"
+#include "popkeep-update.h"
+#include "popkeep-user.h"
+
+#define POPKEEP_SESSION_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, popkeep_session_module)
+#define POPKEEP_POP3_BOX_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, popkeep_pop3_storage_module)
+#define POPKEEP_POP3_MAIL_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, popkeep_pop3_mail_module)
+
+/* A mail of the session that is being sent. */
+struct popkeep_pop3_mail {
+	union mail_module_context module_ctx;
+	struct istream *stream;
+	uoff_t output_at;		/* where its reply began */
+	bool retr;			/* else TOP */
+};
+
+static MODULE_CONTEXT_DEFINE_INIT(popkeep_session_module,
+				  &pop3_module_register);
+static MODULE_CONTEXT_DEFINE_INIT(popkeep_pop3_storage_module,
+				  &mail_storage_module_register);
+static MODULE_CONTEXT_DEFINE_INIT(popkeep_pop3_mail_module,
+				  &mail_module_register);
+
+static pop3_client_created_func_t *next_hook;
+
+/* ---- message numbers ---------------------------------------------------- */
+
+static uint32_t seq_of(const struct client *client, uint32_t msgno)
+{
+	return msgno <= client->msgnum_to_seq_map_count ?
+		client->msgnum_to_seq_map[msgno - 1] : msgno;
+}
+
+/* 0: it is none of the session's. */
+static uint32_t msgno_of(const struct client *client, uint32_t seq)
+{
+	uint32_t i;
+
+	for (i = 0; i < client->msgnum_to_seq_map_count; i++) {
+		if (client->msgnum_to_seq_map[i] == seq)
+			return i + 1;
+	}
+	return seq > client->msgnum_to_seq_map_count &&
+		seq <= client->messages_count ? seq : 0;
+}
+
+uint8_t *popkeep_session_event(struct popkeep_session *s, uint32_t msgno)
+{
+	if (s->events == NULL) {
+		s->count = s->client->messages_count;
+		s->events = i_new(uint8_t, s->count + 1);
+	}
+	return msgno >= 1 && msgno <= s->count ? &s->events[msgno - 1] : NULL;
+}
+
+/* ---- RETR and TOP ------------------------------------------------------- */
+
+static struct popkeep_session *session_of(const struct mail *mail)
+{
+	struct popkeep_user *puser =
+		POPKEEP_USER_CONTEXT(mail->box->list->ns->user);
+
+	return puser != NULL ? puser->session : NULL;
+}
+
+static int popkeep_pop3_get_stream(struct mail *_mail, bool get_body,
+				   struct message_size *hdr_size,
+				   struct message_size *body_size,
+				   struct istream **stream_r)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct popkeep_pop3_mail *pmail = POPKEEP_POP3_MAIL_CONTEXT(mail);
+	struct popkeep_session *s = session_of(_mail);
+	const char *reason = mail->get_stream_reason;
+	int ret = pmail->module_ctx.super.get_stream(_mail, get_body,
+						     hdr_size, body_size,
+						     stream_r);
+
+	if (ret < 0 || s == NULL || _mail->transaction != s->client->trans ||
+	    reason == NULL || pmail->stream != NULL)
+		return ret;
+	if (strcmp(reason, "RETR") != 0 && strcmp(reason, "TOP") != 0)
+		return ret;
+	pmail->retr = strcmp(reason, "RETR") == 0;
+	pmail->stream = *stream_r;
+	pmail->output_at = s->client->output->offset;
+	return ret;
+}
+
+/*
+ * The reply to RETR ends with its dot even where the message could not be read
+ * to its end; and what was announced has to have been sent.
+ */
+static bool is_whole(const struct popkeep_session *s,
+		     const struct popkeep_pop3_mail *pmail, uint32_t msgno)
+{
+	const struct client *client = s->client;
+	uoff_t announced = client->message_sizes[msgno - 1];
+
+	if (!i_stream_read_eof(pmail->stream) ||
+	    pmail->stream->stream_errno != 0 || client->output->closed)
+		return FALSE;
+	return !pmail->retr ||
+		client->output->offset - pmail->output_at >= announced;
+}
+
+static void reply_ended(struct popkeep_session *s,
+			const struct popkeep_pop3_mail *pmail, uint32_t seq)
+{
+	uint32_t msgno = msgno_of(s->client, seq);
+	uint8_t *event;
+
+	if (msgno == 0 || !is_whole(s, pmail, msgno))
+		return;
+	if (pmail->retr) {
+		popkeep_session_sent(s, msgno);
+		return;
+	}
+	event = popkeep_session_event(s, msgno);
+	if (event != NULL)
+		*event |= PK_EVENT_TOP_WHOLE;
+}
+
+static void popkeep_pop3_mail_close(struct mail *_mail)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct popkeep_pop3_mail *pmail = POPKEEP_POP3_MAIL_CONTEXT(mail);
+	struct popkeep_session *s = session_of(_mail);
+
+	if (pmail->stream != NULL && s != NULL)
+		reply_ended(s, pmail, _mail->seq);
+	pmail->stream = NULL;
+	pmail->module_ctx.super.close(_mail);
+}
+
+void popkeep_pop3_mail_allocated(struct mail *_mail)
+{
+	struct mail_private *mail = (struct mail_private *)_mail;
+	struct mail_vfuncs *v = mail->vlast;
+	struct popkeep_pop3_mail *pmail;
+
+	if (session_of(_mail) == NULL)
+		return;
+	pmail = p_new(mail->pool, struct popkeep_pop3_mail, 1);
+	pmail->module_ctx.super = *v;
+	mail->vlast = &pmail->module_ctx.super;
+	v->get_stream = popkeep_pop3_get_stream;
+	v->close = popkeep_pop3_mail_close;
+	MODULE_CONTEXT_SET(mail, popkeep_pop3_mail_module, pmail);
+}
+
+/* Lines of what the stream has, after the header; max + 1 is enough. */
+static uintmax_t count_body_lines(struct istream *input, uintmax_t max)
+{
+	const unsigned char *data;
+	bool body = FALSE, empty = TRUE, any = FALSE;
+	uintmax_t lines = 0;
+	size_t i, size;
+
+	while (lines <= max && i_stream_read_more(input, &data, &size) > 0) {
+		for (i = 0; i < size; i++) {
+			any = data[i] != '\n';
+			if (data[i] == '\n') {
+				lines += body ? 1 : 0;
+				body = body || empty;
+				empty = TRUE;
+			} else if (data[i] != '\r') {
+				empty = FALSE;
+			}
+		}
+		i_stream_skip(input, size);
+	}
+	return lines + (body && any ? 1 : 0);
+}
+
+int popkeep_session_is_longer(struct popkeep_session *s, uint32_t msgno,
+			      uint32_t max)
+{
+	struct mail *mail = mail_alloc(s->client->trans,
+				       MAIL_FETCH_STREAM_BODY, NULL);
+	struct istream *input;
+	int ret = -1;
+
+	mail_set_seq(mail, seq_of(s->client, msgno));
+	if (mail_get_stream_because(mail, NULL, NULL, "popkeep", &input) == 0) {
+		ret = count_body_lines(input, max) > max ? 1 : 0;
+		if (input->stream_errno != 0)
+			ret = -1;
+	}
+	mail_free(&mail);
+	return ret;
+}
+
+/* ---- what the session did ----------------------------------------------- */
+
+static bool note_of(uint8_t events, bool quit, enum pk_note *note_r,
+		    enum pk_audit_event *event_r)
+{
+	if ((events & PK_EVENT_CONFIRMED) != 0 && quit) {
+		*note_r = PK_NOTE_DOWNLOADED;
+		*event_r = PK_AUDIT_DOWNLOADED;
+	} else if ((events & PK_EVENT_SENT) != 0) {
+		*note_r = PK_NOTE_UNCONFIRMED;
+		*event_r = PK_AUDIT_DOWNLOADED_UNCONFIRMED;
+	} else if ((events & PK_EVENT_TOP_WHOLE) != 0 && quit) {
+		*note_r = PK_NOTE_READ;
+		*event_r = PK_AUDIT_TOP_WHOLE;
+	} else {
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/*
+ * Enough unconfirmed downloads count as one, at the time of the last that it
+ * took: more of them must not put that off.
+ */
+static bool is_counted(struct popkeep_maildrop *pm, uint32_t msgno,
+		       int64_t now)
+{
+	const struct pk_user_policy *up = &pm->puser->up;
+	uint32_t limit = pm->puser->policy == POPKEEP_POLICY_KNOWN &&
+		up->has_rule ? up->rule.unconfirmed_limit : 0;
+	struct pk_facts facts;
+
+	if (limit == 0)
+		return FALSE;
+	pm->md.ops->facts(&pm->md, msgno, now, &facts);
+	return facts.unconfirmed >= limit;
+}
+
+static void note_facts(struct popkeep_session *s, struct popkeep_maildrop *pm,
+		       bool quit, int64_t now)
+{
+	enum pk_audit_event event;
+	enum pk_note note;
+	uint32_t i;
+
+	for (i = 0; i < pm->count; i++) {
+		if (!note_of(s->events[i], quit, &note, &event))
+			continue;
+		if (note != PK_NOTE_UNCONFIRMED || !is_counted(pm, i + 1, now))
+			pm->md.ops->note(&pm->md, i + 1, note, now);
+		if (note == PK_NOTE_UNCONFIRMED && quit &&
+		    (s->events[i] & PK_EVENT_TOP_WHOLE) != 0)
+			pm->md.ops->note(&pm->md, i + 1, PK_NOTE_READ, now);
+	}
+}
+
+static void record_facts(struct popkeep_session *s,
+			 struct popkeep_maildrop *pm, bool quit)
+{
+	enum pk_audit_event event;
+	struct pk_audit_item item;
+	enum pk_note note;
+	struct pk_wire w;
+	bool open = FALSE;
+	uint32_t i;
+
+	for (i = 0; i < pm->count; i++) {
+		if (!note_of(s->events[i], quit, &note, &event))
+			continue;
+		pk_verdicts_item(&pm->md, NULL, i + 1, event, &item);
+		if (open && pk_wire_put_item(&w, &item))
+			continue;
+		if (open)
+			popkeep_user_tell(s->puser, &w);
+		popkeep_user_begin(s->puser, &w, PK_WIRE_QUIET, FALSE);
+		open = pk_wire_put_item(&w, &item);
+	}
+	if (open)
+		popkeep_user_tell(s->puser, &w);
+}
+
+static void commit_facts(struct popkeep_session *s)
+{
+	const char *error;
+
+	if (s->puser->facts != NULL &&
+	    popkeep_facts_commit(s->puser->facts, &error) < 0)
+		e_error(s->puser->user->event, "popkeep: facts: %s", error);
+}
+
+static struct popkeep_maildrop *session_maildrop(struct popkeep_session *s)
+{
+	struct client *client = s->client;
+	uint32_t *uids = i_new(uint32_t, client->messages_count + 1), i;
+	struct popkeep_maildrop *pm;
+
+	(void)popkeep_session_event(s, 1);
+	for (i = 0; i < client->messages_count; i++)
+		mail_index_lookup_uid(client->mailbox->view,
+				      seq_of(client, i + 1), &uids[i]);
+	pm = popkeep_maildrop_init_uids(s->puser, client->mailbox, uids,
+					client->messages_count);
+	i_free(uids);
+	return pm;
+}
+
+/* ---- QUIT --------------------------------------------------------------- */
+
+static bool has_marks(const struct popkeep_session *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->count; i++) {
+		if ((s->events[i] & PK_EVENT_DELE) != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Is there nothing to be noted, decided or done? */
+static bool is_idle(const struct popkeep_session *s)
+{
+	const struct popkeep_user *puser = s->puser;
+	const struct pk_rule *rule = &puser->up.rule;
+
+	return s->events == NULL && puser->policy == POPKEEP_POLICY_KNOWN &&
+		(!puser->up.has_rule || (rule->after_download == PK_NEVER &&
+		 rule->after_delivery == PK_NEVER &&
+		 rule->unread == PK_NEVER));
+}
+
+static void fail(struct popkeep_session *s, const char *error)
+{
+	s->failed = TRUE;
+	i_free(s->error);
+	s->error = i_strdup(error);
+}
+
+/* Nobody knows what must not be deleted. */
+static void update_unknown(struct popkeep_session *s)
+{
+	if (has_marks(s))
+		fail(s, "popkeep-policyd was away at login");
+}
+
+static void update(struct popkeep_session *s, struct popkeep_maildrop *pm)
+{
+	struct popkeep_update u = { .pm = pm, .events = s->events,
+		.occasion = PK_OCCASION_QUIT };
+
+	if (popkeep_update_run(&u) < 0 && u.left > 0)
+		fail(s, t_strdup_printf("%u messages are not deleted: %s",
+					u.left, u.error));
+	popkeep_update_deinit(&u);
+}
+
+static void session_quit(struct popkeep_session *s)
+{
+	struct popkeep_maildrop *pm;
+	time_t now = time(NULL);
+
+	s->updated = TRUE;
+	if (is_idle(s))
+		return;
+	s->updating = TRUE;
+	s->puser->own++;
+	pm = session_maildrop(s);
+	popkeep_maildrop_load_facts(pm, s->events, now);
+	record_facts(s, pm, TRUE);
+	note_facts(s, pm, TRUE, now);
+	if (s->puser->policy == POPKEEP_POLICY_KNOWN)
+		update(s, pm);
+	else
+		update_unknown(s);
+	popkeep_maildrop_deinit(&pm);
+	commit_facts(s);
+	s->puser->own--;
+	s->updating = FALSE;
+}
+
+/* The session ends without QUIT: only what was not confirmed counts. */
+static void session_dropped(struct popkeep_session *s)
+{
+	struct popkeep_maildrop *pm;
+	time_t now = time(NULL);
+
+	if (s->updated || s->events == NULL || s->client->mailbox == NULL)
+		return;
+	pm = session_maildrop(s);
+	popkeep_maildrop_load_facts(pm, s->events, now);
+	record_facts(s, pm, FALSE);
+	note_facts(s, pm, FALSE, now);
+	popkeep_maildrop_deinit(&pm);
+	commit_facts(s);
+}
+
+bool popkeep_pop3_expunge(struct popkeep_user *puser, struct mail *mail)
+{
+	struct popkeep_session *s = puser->session;
+	uint8_t *event;
+
+	if (s == NULL || s->administrative || !s->client->quit_seen ||
+	    s->updated || mail->transaction != s->client->trans)
+		return FALSE;
+	event = popkeep_session_event(s, msgno_of(s->client, mail->seq));
+	if (event != NULL)
+		*event |= PK_EVENT_DELE;
+	return TRUE;
+}
+
+/*
+ * QUIT commits its transaction and then syncs the mailbox: that is where UPDATE
+ * takes place, when no transaction is open any more.
+ */
+static struct mailbox_sync_context *
+popkeep_pop3_sync_init(struct mailbox *box, enum mailbox_sync_flags flags)
+{
+	union mailbox_module_context *pbox = POPKEEP_POP3_BOX_CONTEXT(box);
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(box->list->ns->user);
+	struct popkeep_session *s = puser->session;
+
+	if (s != NULL && s->client->mailbox == box && s->client->quit_seen &&
+	    !s->updated && !s->administrative)
+		session_quit(s);
+	return pbox->super.sync_init(box, flags);
+}
+
+static int
+popkeep_pop3_sync_deinit(struct mailbox_sync_context *ctx,
+			 struct mailbox_sync_status *status_r)
+{
+	struct mailbox *box = ctx->box;
+	union mailbox_module_context *pbox = POPKEEP_POP3_BOX_CONTEXT(box);
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(box->list->ns->user);
+	struct popkeep_session *s = puser->session;
+	int ret = pbox->super.sync_deinit(ctx, status_r);
+
+	if (s == NULL || !s->failed || s->updating)
+		return ret;
+	mail_storage_set_error(box->storage, MAIL_ERROR_TEMP, s->error);
+	return -1;
+}
+
+void popkeep_pop3_mailbox_allocated(struct mailbox *box)
+{
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(box->list->ns->user);
+	struct mailbox_vfuncs *v = box->vlast;
+	union mailbox_module_context *pbox;
+
+	if (puser == NULL || puser->session == NULL ||
+	    (box->flags & MAILBOX_FLAG_POP3_SESSION) == 0)
+		return;
+	pbox = p_new(box->pool, union mailbox_module_context, 1);
+	pbox->super = *v;
+	box->vlast = &pbox->super;
+	v->sync_init = popkeep_pop3_sync_init;
+	v->sync_deinit = popkeep_pop3_sync_deinit;
+	MODULE_CONTEXT_SET_SELF(box, popkeep_pop3_storage_module, pbox);
+}
+
+/* ---- the beginning of a session ----------------------------------------- */
+
+/* Dovecot's capabilities, but for what the rule changes. */
+static const char *capa_reply(struct popkeep_session *s, time_t now)
+{
+	const struct pk_user_policy *up = &s->puser->up;
+	const char *const *line = t_strsplit(POP3_CAPABILITY_REPLY, "\r\n");
+	int64_t days = pk_expire_days(up, now);
+	bool binds = pk_rule_binds(up, now);
+	string_t *str = t_str_new(128);
+
+	str_append(str, "+OK\r\n");
+	for (; *line != NULL; line++) {
+		if (**line == '\0' || (s->top == PK_TOP_DENY &&
+				       strcmp(*line, "TOP") == 0))
+			continue;
+		str_printfa(str, "%s\r\n", *line);
+	}
+	if (days < 0)
+		str_append(str, "EXPIRE NEVER\r\n");
+	else
+		str_printfa(str, "EXPIRE %"PRId64"\r\n", days);
+	if (up->login_delay_varies || (binds && up->rule.login_delay > 0))
+		str_printfa(str, "LOGIN-DELAY %u\r\n",
+			    binds ? up->rule.login_delay : 0);
+	str_append_c(str, '.');
+	return p_strdup(s->client->pool, str_c(str));
+}
+
+static void apply_rule(struct popkeep_session *s)
+{
+	time_t now = time(NULL);
+	const struct pk_user_policy *up = &s->puser->up;
+
+	s->top = PK_TOP_ALLOW;
+	if (s->puser->policy != POPKEEP_POLICY_KNOWN)
+		return;
+	if (pk_rule_binds(up, now))
+		s->top = up->rule.top;
+	s->capa = capa_reply(s, now);
+}
+
+void popkeep_pop3_namespaces_created(struct popkeep_user *puser)
+{
+	struct popkeep_session *s = puser->session;
+
+	if (s == NULL || s->administrative)
+		return;
+	if (popkeep_user_ask(puser, FALSE) == POPKEEP_POLICY_REFUSED) {
+		puser->user->error = "popkeep: the policy cannot tell yet "
+			"what must be kept";
+		return;
+	}
+	apply_rule(s);
+	popkeep_lines_begin(s);
+}
+
+static void popkeep_client_destroy(struct client *client, const char *reason)
+{
+	struct popkeep_session *s = POPKEEP_SESSION_CONTEXT(client);
+
+	if (!s->administrative) T_BEGIN {
+		session_dropped(s);
+	} T_END;
+	s->puser->session = NULL;
+	if (array_is_created(&s->downloads))
+		array_free(&s->downloads);
+	i_free(s->events);
+	i_free(s->error);
+	s->module_ctx.super.destroy(client, reason);
+}
+
+static void popkeep_client_created(struct client **_client)
+{
+	struct client *client = *_client;
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(client->user);
+	struct popkeep_session *s;
+
+	if (puser != NULL) {
+		s = p_new(client->pool, struct popkeep_session, 1);
+		s->client = client;
+		s->puser = puser;
+		s->module_ctx.super = client->v;
+		client->v.destroy = popkeep_client_destroy;
+		puser->session = s;
+		MODULE_CONTEXT_SET(client, popkeep_session_module, s);
+	}
+	if (next_hook != NULL)
+		next_hook(_client);
+}
+
+void popkeep_pop3_init(void)
+{
+	if (pop3_client_created_hook_set != NULL)
+		next_hook = pop3_client_created_hook_set(popkeep_client_created);
+}
+
+void popkeep_pop3_deinit(void)
+{
+	if (pop3_client_created_hook_set != NULL)
+		(void)pop3_client_created_hook_set(next_hook);
+}
