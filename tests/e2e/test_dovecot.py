@@ -303,3 +303,21 @@ def ends_altogether():
         c.close()
     finally:
         s.__exit__(None, None, None)
+
+
+@test
+def ends_with_serve():
+    """if tools/serve is killed, Dovecot and popkeep-policyd end"""
+    s = Server(dovecot=True).start()
+    try:
+        s.login().quit()
+        before = family(s.process.pid)
+        check(len(before) > 3, before)
+        s.process.kill()
+        s.process.wait()
+        until(lambda: not any(processes().get(p, (0, ""))[1] for p in before),
+              "the end of %s" % before)
+    finally:
+        s.process.stdout.close()
+        s.process = None
+        s.__exit__(None, None, None)
