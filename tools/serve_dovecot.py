@@ -15,6 +15,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 
 from serve_common import (BUILD, ROOT, clock, die, environment, find_built,
@@ -383,11 +384,35 @@ def policyd_argv(a):
     return argv
 
 
+def guard(pid, word):
+    """End pid, which has word in its command line, when we are gone.
+
+    The kernel does that for a daemon of our uid only (PR_SET_PDEATHSIG)."""
+    here, there = os.pipe()
+    if os.fork() != 0:
+        os.close(here)
+        return there			# open as long as we live
+    os.setsid()
+    os.close(there)
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    os.read(here, 1)
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            if os.fsencode(word) in f.read():
+                os.kill(pid, signal.SIGTERM)
+    except OSError:
+        pass
+    os._exit(0)
+
+
 def start(a, config, log):
     """popkeep-policyd and dovecot, in this order."""
     env = environment()
     env.update(clock(a))
     policyd = spawn(policyd_argv(a), env, a.dir, log)
+    a.guard = guard(policyd.pid, a.values["policy-socket"])
 
     def before():
         if a.namespace and not a.no_plugin:

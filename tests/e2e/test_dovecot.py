@@ -296,10 +296,9 @@ def ends_altogether():
         before = family(s.process.pid)
         check(any("pop3" in line for line in before.values()), before)
         s.stop()
-        after = processes()
         # A zombie, which has no command line, has ended.
-        same([after[p] for p in before if p in after and after[p][1]], [],
-             "processes left")
+        until(lambda: not any(processes().get(p, (0, ""))[1] for p in before),
+              "the end of %s" % before, 1)
         c.close()
     finally:
         s.__exit__(None, None, None)
