@@ -237,6 +237,28 @@ def every_module_is_known():
 
 # Beside it: popkeep-policyd and the tool.
 
+@each_front_end
+def policy_of_logins(dovecot):
+    """the policy says who may log in how: the gate asks it, as popkeepd does"""
+    if dovecot and "libauthdb_popkeep.so" not in plugin_modules():
+        raise Skip("the gate is not built")
+    with Server(("ann", "bob"), dovecot=dovecot, policy="""
+            passwords { rule "inside" { allow = tls } }
+            apop { rule "some" { users = { "bob" } allow = always } }
+            """) as s:
+        c = s.connect()
+        # popkeepd refuses USER, Dovecot PASS.
+        replies = [c.command("USER ann")]
+        if replies[0].startswith(b"+OK"):
+            replies.append(c.command("PASS " + s.password("ann")))
+        check(replies[-1].startswith(b"-ERR [AUTH]"), replies)
+        s.login("ann", tls=True).quit()
+        for user, good in (("ann", b"-ERR"), ("bob", b"+OK")):
+            reply = s.connect().apop(user, s.secret(user))
+            check(reply.startswith(good), "%s: %r" % (user, reply))
+
+
+
 @test
 def tool_works_with_it():
     """popkeep check, explain, hold, policy and audit, with its configuration"""
