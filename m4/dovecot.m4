@@ -63,11 +63,16 @@ AS_IF([test $have_dovecot = yes], [
 	     (void)r->fields.conn_secured;])
 	PK_DOVECOT_PROBE([USER_PROTOCOL], [the protocol of users],
 	    [mail-user.h], [extern struct mail_user *u; (void)u->protocol;])
+	PK_DOVECOT_PROBE([USER_TLS], [the TLS of users' connections],
+	    [mail-user.h],
+	    [extern struct mail_user *u; (void)u->conn.end_client_tls_secured;])
 	PK_DOVECOT_PROBE([CLIENT_EVENT], [events of POP3 clients],
 	    [pop3-common.h],
 	    [extern struct client *c; (void)c->event;])
 	PK_DOVECOT_PROBE([HIDDEN_INPUTS], [hidden inputs of streams],
 	    [istream-private.h], [(void)ISTREAM_HIDDEN_INPUTS_NONE;])
+	PK_DOVECOT_PROBE([SYNC_FULL_WRITE], [a sync that writes all],
+	    [mail-storage.h], [(void)MAILBOX_SYNC_FLAG_FULL_WRITE;])
 	PK_DOVECOT_PROBE([DICT_INIT_AUTO], [dicts by settings],
 	    [dict.h], [(void)dict_init_auto;])
 	PK_DOVECOT_PROBE([DOVEADM_GETOPT], [getopt of doveadm commands],

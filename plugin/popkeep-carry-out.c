@@ -338,7 +338,7 @@ uint32_t popkeep_carry_out(struct popkeep_maildrop *pm,
 	for (i = 0; i < N_ELEMENTS(steps); i++) T_BEGIN {
 		do_step(&c, steps[i].verdict, steps[i].act);
 	} T_END;
-	if (mailbox_sync(pm->box, MAILBOX_SYNC_FLAG_FULL_WRITE) < 0)
+	if (mailbox_sync(pm->box, POPKEEP_SYNC_WRITE) < 0)
 		complain(&c, "the mailbox cannot be synced",
 			 mailbox_get_last_internal_error(pm->box, NULL));
 	pm->puser->own--;

@@ -16,6 +16,20 @@
 #  define popkeep_user_protocol(user) ((user)->service)
 #endif
 
+/* Did the user's client speak TLS? */
+#ifdef PK_DOVECOT_USER_TLS
+#  define popkeep_user_tls(user) ((user)->conn.end_client_tls_secured)
+#else
+#  define popkeep_user_tls(user) ((user)->conn.ssl_secured)
+#endif
+
+/* A sync that carries out what was expunged, in every format. */
+#ifdef PK_DOVECOT_SYNC_FULL_WRITE
+#  define POPKEEP_SYNC_WRITE MAILBOX_SYNC_FLAG_FULL_WRITE
+#else
+#  define POPKEEP_SYNC_WRITE 0
+#endif
+
 /* i_stream_create() of a stream that reads another one, which it shows. */
 #ifdef PK_DOVECOT_HIDDEN_INPUTS
 #  define popkeep_istream_create(stream, parent, fd) \

@@ -394,7 +394,7 @@ static void popkeep_close(struct mailbox *box)
 	struct popkeep_mailbox *pbox = POPKEEP_CONTEXT(box);
 
 	if (is_pending(pbox) && box->transaction_count == 0)
-		(void)mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_WRITE);
+		(void)mailbox_sync(box, POPKEEP_SYNC_WRITE);
 	if (is_pending(pbox)) T_BEGIN {
 		settle_pending(pbox);
 	} T_END;
@@ -422,7 +422,7 @@ static int expunge_folder(struct mailbox *box)
 	mail_free(&mail);
 	if (mailbox_transaction_commit(&t) < 0)
 		return -1;
-	return mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_WRITE);
+	return mailbox_sync(box, POPKEEP_SYNC_WRITE);
 }
 
 static int popkeep_delete_box(struct mailbox *box)

@@ -152,7 +152,7 @@ static int set_context(struct popkeep_user *puser)
 	if (user->conn.remote_ip != NULL)
 		(void)i_strocpy(c->ip, net_ip2addr(user->conn.remote_ip),
 				sizeof(c->ip));
-	c->tls = user->conn.ssl_secured;
+	c->tls = popkeep_user_tls(user);
 	return 0;
 }
 
