@@ -517,7 +517,10 @@ class Server:
 
     def retained(self, user=None):
         """The contents of all messages in the Retained place, sorted."""
-        return self.stored(user, self.home(user) + "/popkeep-retained")
+        place = self.home(user) + "/popkeep-retained"
+        if self.dovecot:		# a folder for each, made when needed
+            place += "/.INBOX"
+        return self.stored(user, place) if os.path.exists(place) else []
 
     def fill(self, user, messages, folder="new"):
         """Deliver messages (bytes each), oldest first."""

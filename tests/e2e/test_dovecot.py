@@ -171,6 +171,24 @@ def doveadm_is_its_own():
               "doveadm has no plugin")
 
 
+@each_front_end
+def keeps_what_is_held(dovecot):
+    """downloaded and deleted by policy; under a hold it is retained"""
+    messages = cleans(2)
+    with Server(("ann", "bob"), dovecot=dovecot, messages=messages, policy="""
+            retention "drain" { users = { "*" } after-download = "0" }
+            hold "case" { users = { "bob" } }
+            """) as s:
+        for user in s.users:
+            c = s.login(user)
+            for number in range(1, 3):
+                c.multi("RETR %d" % number)
+            c.quit()
+            until(lambda: s.stored(user) == [], user + " is empty")
+        same(s.retained("ann"), [], "ann's, retained")
+        until(lambda: s.retained("bob") == sorted(messages), "bob's, retained")
+
+
 # What each module shows to others, and the programs that load it.
 MODULES = {
     "lib95_popkeep_plugin.so": (
