@@ -80,6 +80,9 @@ AS_IF([test $have_dovecot = yes], [
 	    [mail-storage.h], [(void)MAILBOX_SYNC_FLAG_FULL_WRITE;])
 	PK_DOVECOT_PROBE([DICT_INIT_AUTO], [dicts by settings],
 	    [dict.h], [(void)dict_init_auto;])
+	PK_DOVECOT_PROBE([LOGIN], [headers of login plugins],
+	    [login-common.h client-common.h],
+	    [extern struct client *c; (void)c->v.send_raw_data;])
 	PK_DOVECOT_PROBE([DOVEADM_GETOPT], [getopt of doveadm commands],
 	    [doveadm-mail.h],
 	    [struct doveadm_mail_cmd_context c; c.getopt_args = "";])
@@ -90,6 +93,9 @@ AC_SUBST([dovecot_moduledir])
 AM_CONDITIONAL([HAVE_DOVECOT], [test $have_dovecot = yes])
 AS_CASE([$DOVECOT_CPPFLAGS], [*-DPK_DOVECOT_SETTINGS_GET*],
     [have_settings=yes], [have_settings=no])
+AS_CASE([$DOVECOT_CPPFLAGS], [*-DPK_DOVECOT_LOGIN*],
+    [have_login=yes], [have_login=no])
+AM_CONDITIONAL([HAVE_DOVECOT_LOGIN], [test $have_login = yes])
 AM_CONDITIONAL([HAVE_DOVECOT_SETTINGS], [test $have_settings = yes])
 ])
 
