@@ -311,8 +311,8 @@ included(char *line)
 }
 
 /*
- * Its account phase would take a digest that is not checked yet for a login, and
- * reset the tally of failures.
+ * Its account phase would take a digest that is not checked yet for a login,
+ * and reset the tally of failures.
  */
 static bool
 check_account_service(struct checking *c, const char *service, int depth)
