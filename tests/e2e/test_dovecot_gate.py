@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -106,12 +107,10 @@ class Dovecot:
     "@D@" in a setting is the directory."""
 
     def __init__(self, passdbs, policy=OPEN, delay=0, options=(),
-                 mechanisms="plain login apop cram-md5", good=True,
-                 userdb="static"):
+                 mechanisms="plain login apop cram-md5", good=True):
         self.version = version()
         self.good, self.delay = good, delay
         self.mechanisms, self.passdbs = mechanisms, passdbs
-        self.userdb = userdb
         self.port, self.imap_port = free_ports()
         self.dir = tempfile.mkdtemp(prefix="pk.")
         os.chmod(self.dir, 0o755)
@@ -210,12 +209,17 @@ service imap-login {
                 settings = {"passdb_sql_query": "SELECT password FROM users "
                             "WHERE name = '%{user}'"}
                 prefix = ""
+            if driver == "static":
+                return "passdb static {\n  fields {\n%s  }\n}\n" % "".join(
+                    "    %s = %s\n" % f for f in settings.items())
             if driver == "popkeep":
                 settings.setdefault("socket", "@D@/run/policy.sock")
             return before + "passdb p%d {\n  driver = %s\n%s}\n" % (
                 number, driver, "".join("  %s%s = %s\n" % (prefix, k, v)
                                         for k, v in settings.items()))
-        if driver == "sql":
+        if driver == "static":
+            args = " ".join("%s=%s" % f for f in settings.items())
+        elif driver == "sql":
             with open(self.dir + "/sql.conf", "w") as f:
                 f.write("driver = sqlite\nconnect = %s\n"
                         "default_pass_scheme = PLAIN\npassword_query = SELECT "
@@ -235,8 +239,8 @@ service imap-login {
             os.mkdir(self.dir + "/" + name)
         os.chown(self.dir + "/home", *MAIL)
         run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost",
-             "-days", "9", "-keyout", self.dir + "/key.pem",
+             "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+             "/CN=localhost", "-days", "9", "-keyout", self.dir + "/key.pem",
              "-out", self.dir + "/cert.pem"])
         for name in ("auth", "settings"):
             if os.path.isdir(MODULES + "/" + name):
@@ -491,6 +495,38 @@ def gate_serves_challenges_of_other_mechanisms():
                 status=status)
 
 
+class ByCertificate(Dovecot):
+    """Its own certificate is the CA of its clients'."""
+
+    def config(self):
+        return super().config() + "auth_ssl_username_from_cert = yes\n" + (
+            """ssl_server_ca_file = @D@/cert.pem
+ssl_server_request_client_cert = yes
+ssl_server_require_crl = no
+""" if self.version == "2.4" else """ssl_ca = <@D@/cert.pem
+ssl_verify_client_cert = yes
+ssl_require_crl = no
+""").replace("@D@", self.dir)
+
+
+@test
+def gate_lets_other_mechanisms_pass():
+    """EXTERNAL is neither a password nor a secret: it passes, and is logged"""
+    with ByCertificate([GATE, ("static", {"nopassword": "yes"})],
+                       'passwords { rule "p" { allow = never } }\n',
+                       mechanisms="plain external") as d:
+        with d.connect() as c:
+            c.ok("STLS")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            context.load_cert_chain(d.dir + "/cert.pem", d.dir + "/key.pem")
+            c.socket = context.wrap_socket(c.socket)
+            same(c.command("AUTH PLAIN AGFubgB4"), WRONG, "PLAIN")
+            ok(c.command("AUTH EXTERNAL ="))
+        d.until_log("EXTERNAL passes")
+
+
 @test
 def gate_is_for_its_services_alone():
     """IMAP is not asked about, unless the gate is for it"""
@@ -560,8 +596,8 @@ def gate_says_whose_name_policyd_must_have():
 @test
 def gate_lets_lookups_through_that_are_no_logins():
     """doveadm finds users whom the policy refuses every login"""
-    with Dovecot([GATE, FILE], 'passwords { rule "p" { allow = never } }\n',
-                 ) as d:
+    with Dovecot([("popkeep", {"mode": "gate", "services": "*"}), FILE],
+                 'passwords { rule "p" { allow = never } }\n') as d:
         same(d.attempt("ann", "pass of ann")[0], WRONG, "a login")
         check("home" in d.doveadm("user", "ann"), "doveadm user")
         d.doveadm("user", "eve", status=67)
@@ -681,7 +717,7 @@ def authenticator_checks_passwords_and_digests():
 
 @test
 def authenticator_asks_for_the_account():
-    """PAM's account phase refuses APOP as well, without a word to the client"""
+    """PAM's account phase refuses APOP as well, and no client is told"""
     with Login() as d:
         d.write("denied", "bob\n")
         same(d.apop("bob", "secret of bob"), WRONG, "APOP")
