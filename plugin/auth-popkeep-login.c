@@ -233,7 +233,9 @@ static enum passdb_result check_exclusive(const struct auth_request *request)
 	size_t len;
 	int ret;
 
-	if (popkeep_request_is_tls(request))
+	/* Who only asks whether a password is right sends it to nobody. */
+	if (request->fields.mech_name == NULL ||
+	    popkeep_request_is_tls(request))
 		return PASSDB_RESULT_OK;
 	if (ask_policy(request, PK_KIND_PASSWORD, &answer, &error) < 0)
 		return fail(request, error);
@@ -298,11 +300,12 @@ ask_pam(struct auth_request *request, const char *password)
 
 	pk_pam_login(&login, &outcome, NULL);
 	log_outcome(request, &outcome);
-	/* A module may have put another name in the place of the one given. */
-	if (outcome.result == PK_LOGIN_OK &&
-	    strcmp(outcome.user, request->fields.user) != 0)
-		auth_request_set_field(request, "user", outcome.user, NULL);
-	return result_of_password(&outcome);
+	if (outcome.result != PK_LOGIN_OK ||
+	    strcmp(outcome.user, request->fields.user) == 0)
+		return result_of_password(&outcome);
+	/* A module has put another name in the place of the one given. */
+	auth_request_set_field(request, "user", outcome.user, NULL);
+	return check_exclusive(request);
 }
 
 void auth_popkeep_login_verify(struct auth_request *request,
@@ -316,8 +319,7 @@ void auth_popkeep_login_verify(struct auth_request *request,
 		callback(PASSDB_RESULT_PASSWORD_MISMATCH, request);
 		return;
 	}
-	result = request->fields.mech_name == NULL ? PASSDB_RESULT_OK :
-		check_exclusive(request);
+	result = check_exclusive(request);
 	if (result == PASSDB_RESULT_OK)
 		result = ask_pam(request, password);
 	callback(result, request);

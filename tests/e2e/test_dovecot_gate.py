@@ -23,6 +23,7 @@ from lib import (BUILD, ROOT, SANITIZED, Client, Elsewhere, Skip, built, check,
 DOVECOT = "/usr/sbin/dovecot"
 MODULES = "/usr/lib/dovecot/modules"
 DRIVER = BUILD + "/plugin/.libs/libauthdb_popkeep.so"
+SCRIPTED = BUILD + "/tests/.libs/pam_scripted.so"
 NAMES = BUILD + "/plugin/.libs/lib95_popkeep_settings.so"
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -753,6 +754,21 @@ def authenticator_obeys_what_the_policy_says_of_secrets():
         d.policyd.stop()
         check(d.imap("dan", "pass of dan").startswith(
             b"a NO [UNAVAILABLE]"), "without policyd")
+
+
+@test
+def authenticator_takes_the_name_that_pam_has_made():
+    """who is somebody else after PAM is that for exclusive, too"""
+    version()
+    needs(SCRIPTED)
+    with Login(OPEN.replace("apop {", "apop {\nexclusive = yes\n")) as d:
+        d.write("pam/popkeep", "auth required %s log=%s/scripted\n"
+                "account required pam_permit.so\n" % (SCRIPTED, d.dir))
+        ok(d.attempt("rename", "x")[0])
+        until(lambda: "pop3(renamed)" in d.log(), "a session of renamed")
+        d.secret("renamed", "secret of renamed")
+        same(d.attempt("rename", "x")[0], WRONG, "in clear")
+        ok(d.attempt("rename", "x", tls=True)[0])
 
 
 @test
