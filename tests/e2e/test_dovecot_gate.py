@@ -18,7 +18,8 @@ import tempfile
 import time
 
 from lib import (BUILD, ROOT, SANITIZED, Client, Elsewhere, Skip, built, check,
-                 each, free_ports, needs, read_audit, run, same, test, until)
+                 each, family, free_ports, needs, read_audit, run, same, test,
+                 until)
 
 DOVECOT = "/usr/sbin/dovecot"
 MODULES = "/usr/lib/dovecot/modules"
@@ -558,6 +559,24 @@ def gate_fails_for_a_while_without_policyd():
         d.policyd.stop()
         d.policyd.start()
         ok(d.apop("ann", "pass of ann"))
+
+
+@test
+def gate_asks_again_over_a_new_connection():
+    """who asks before it is seen that policyd was started anew gets in"""
+    with Dovecot([GATE, FILE]) as d:
+        ok(d.attempt("ann", "pass of ann")[0])
+        with d.connect() as c:
+            c.ok("USER ann")
+            auth, = [pid for pid, line in family(d.process.pid).items()
+                     if line.split()[0] == "dovecot/auth"]
+            os.kill(auth, signal.SIGSTOP)
+            c.send("PASS pass of ann\r\n")
+            time.sleep(0.5)
+            d.policyd.stop()
+            d.policyd.start()
+            os.kill(auth, signal.SIGCONT)
+            ok(c.status())
 
 
 @test
