@@ -309,6 +309,38 @@ pk_policy_login(const struct pk_policy *p, const struct pk_groups *groups,
 	return verdict_of(&rules[block], tls, now);
 }
 
+static bool
+has_address(const struct pk_login_rule *r, const uint8_t address[16])
+{
+	size_t i;
+
+	for (i = 0; i < r->network_count; i++)
+		if (pk_network_has(&r->networks[i], address))
+			return true;
+	return r->network_count == 0;
+}
+
+enum pk_allow
+pk_policy_login_some(const struct pk_policy *p, enum pk_credential_kind kind,
+    const uint8_t address[16], int64_t now)
+{
+	const struct pk_login_rules *rules = &p->login[kind];
+	enum pk_allow most = PK_ALLOW_NEVER;
+	bool everybody = false;
+	size_t i;
+
+	for (i = 0; i < rules->count && !everybody; i++) {
+		const struct pk_login_rule *r = &rules->rule[i];
+
+		if (!has_address(r, address))
+			continue;
+		if (now < r->until && r->allow > most)
+			most = r->allow;
+		everybody = pk_patterns_is_everybody(&r->users);
+	}
+	return most;
+}
+
 /* ---- words --------------------------------------------------------------- */
 
 const struct pk_policy_word pk_audit_words[] = {

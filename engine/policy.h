@@ -297,6 +297,13 @@ enum pk_login_verdict pk_policy_login(const struct pk_policy *p,
     const char *user, const uint8_t address[16], bool tls, int64_t now,
     const struct pk_login_rule **rule_r);
 
+/*
+ * The most that some user may do with a kind of credential from address:
+ * PK_ALLOW_TLS: who asks outside TLS is refused whoever it is.
+ */
+enum pk_allow pk_policy_login_some(const struct pk_policy *p,
+    enum pk_credential_kind kind, const uint8_t address[16], int64_t now);
+
 /* Is the pattern the name of one user, neither a glob nor a group? */
 bool pk_pattern_is_name(const char *pattern);
 

@@ -320,6 +320,7 @@ pk_wire_put_login_is(struct pk_wire *w, const struct pk_wire_login_is *m)
 	put_string(w, m->rule);
 	put_number(w, m->minimum_secret, 4);
 	put_number(w, m->exclusive, 1);
+	put_number(w, m->needs_tls, 1);
 }
 
 bool
@@ -331,6 +332,7 @@ pk_wire_get_login_is(struct pk_wire *w, struct pk_wire_login_is *m_r)
 	get_string(w, m_r->rule, sizeof(m_r->rule));
 	m_r->minimum_secret = (uint32_t)get_number(w, 4);
 	m_r->exclusive = get_bool(w);
+	m_r->needs_tls = get_bool(w);
 	return is_whole(w);
 }
 

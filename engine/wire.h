@@ -92,6 +92,8 @@ struct pk_wire_login_is {
 	char rule[PK_POLICY_NAME_SIZE];	/* that matched; "": none */
 	uint32_t minimum_secret;
 	bool exclusive;
+	/* Refused for want of TLS, whoever the user is: that may be said. */
+	bool needs_tls;
 };
 
 struct pk_wire_done {		/* the answer to RELOAD, ACCEPT, STATUS */

@@ -249,11 +249,18 @@ establish(struct pk_pam_session *ps, const struct pk_pam_login *login)
 	return code;
 }
 
-static const struct phase phases[] = {
+static const struct phase login_phases[] = {
 	{ "pam_start", start, no_meanings },
 	{ "pam_authenticate", authenticate, auth_meanings },
 	{ "pam_acct_mgmt", check_account, account_meanings },
 	{ "pam_setcred", establish, credential_meanings },
+	{ NULL, NULL, NULL }
+};
+
+static const struct phase account_phases[] = {
+	{ "pam_start", start, no_meanings },
+	{ "pam_acct_mgmt", check_account, account_meanings },
+	{ NULL, NULL, NULL }
 };
 
 /* Not for a success, which has no reason. */
@@ -268,14 +275,10 @@ refuse(struct pk_pam_outcome *outcome, enum pk_login_result result,
 }
 
 static bool
-run_phases(struct pk_pam_session *ps, const struct pk_pam_login *login,
-    struct pk_pam_outcome *outcome)
+run_phases(const struct phase *p, struct pk_pam_session *ps,
+    const struct pk_pam_login *login, struct pk_pam_outcome *outcome)
 {
-	const struct phase *p;
-	size_t i;
-
-	for (i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
-		p = &phases[i];
+	for (; p->name != NULL; p++) {
 		ps->code = p->call(ps, login);
 		if (ps->code != PAM_SUCCESS) {
 			refuse(outcome, result_of(p->meanings, ps->code),
@@ -316,40 +319,61 @@ is_fit(const struct pk_pam_login *login, struct pk_pam_outcome *outcome)
 		return false;
 	}
 	memcpy(outcome->user, login->user, len + 1);
-	if (strlen(login->secret) >= PAM_MAX_RESP_SIZE) {
+	if (login->secret != NULL &&
+	    strlen(login->secret) >= PAM_MAX_RESP_SIZE) {
 		refuse(outcome, PK_LOGIN_CREDENTIAL, "secret", "too long");
 		return false;
 	}
 	return true;
 }
 
-void
-pk_pam_login(const struct pk_pam_login *login,
-    struct pk_pam_outcome *outcome_r, struct pk_pam_session **keep_r)
+/* The handle after all phases; NULL: one of them has refused. */
+static struct pk_pam_session *
+run(const struct phase *phases, const struct pk_pam_login *login,
+    struct pk_pam_outcome *outcome_r)
 {
 	struct pk_pam_session *ps;
 
 	memset(outcome_r, 0, sizeof(*outcome_r));
-	refuse(outcome_r, PK_LOGIN_TEMPORARY, "pk_pam_login", "out of memory");
-	if (keep_r != NULL)
-		*keep_r = NULL;
+	refuse(outcome_r, PK_LOGIN_TEMPORARY, "PAM", "out of memory");
 	if (!is_fit(login, outcome_r))
-		return;
+		return NULL;
 	ps = calloc(1, sizeof(*ps));
 	if (ps == NULL)
-		return;
+		return NULL;
 	ps->user = login->user;
 	ps->secret = login->secret;
-	if (run_phases(ps, login, outcome_r) && final_user(ps, outcome_r)) {
+	if (run_phases(phases, ps, login, outcome_r) &&
+	    final_user(ps, outcome_r)) {
 		outcome_r->result = PK_LOGIN_OK;
 		outcome_r->reason[0] = '\0';
 	}
 	ps->user = NULL;
 	ps->secret = NULL;
-	if (outcome_r->result == PK_LOGIN_OK && keep_r != NULL)
+	if (outcome_r->result != PK_LOGIN_OK)
+		pk_pam_session_close(&ps);
+	return ps;
+}
+
+void
+pk_pam_login(const struct pk_pam_login *login,
+    struct pk_pam_outcome *outcome_r, struct pk_pam_session **keep_r)
+{
+	struct pk_pam_session *ps = run(login_phases, login, outcome_r);
+
+	if (keep_r != NULL)
 		*keep_r = ps;
 	else
 		pk_pam_session_close(&ps);
+}
+
+void
+pk_pam_account(const struct pk_pam_login *login,
+    struct pk_pam_outcome *outcome_r)
+{
+	struct pk_pam_session *ps = run(account_phases, login, outcome_r);
+
+	pk_pam_session_close(&ps);
 }
 
 bool

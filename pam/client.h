@@ -61,6 +61,14 @@ void pk_pam_login(const struct pk_pam_login *login,
     struct pk_pam_outcome *outcome_r, struct pk_pam_session **keep_r);
 
 /*
+ * The same for a credential that is checked elsewhere: pam_start, pam_acct_mgmt,
+ * pam_end.  secret may be NULL and challenge is not looked at; a stack that
+ * prompts for a secret then fails.
+ */
+void pk_pam_account(const struct pk_pam_login *login,
+    struct pk_pam_outcome *outcome_r);
+
+/*
  * pam_open_session(3) on a kept handle.  false: it refused; the reason is in
  * reason (size octets, with a NUL).
  */

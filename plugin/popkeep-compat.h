@@ -46,4 +46,20 @@
 	i_stream_create((stream), (parent), (fd), 0)
 #endif
 
+/*
+ * The protocol that an auth request is for, and whether its client is inside
+ * TLS.  "Secured" is not the question: loopback counts as secured, too.
+ */
+#ifdef PK_DOVECOT_FIELDS_PROTOCOL
+#  define popkeep_request_protocol(request) ((request)->fields.protocol)
+#  define popkeep_request_is_tls(request) \
+	((request)->fields.conn_secured == AUTH_REQUEST_CONN_SECURED_TLS)
+#  define popkeep_auth_find(protocol) auth_find_protocol(protocol)
+#else
+#  define popkeep_request_protocol(request) ((request)->fields.service)
+#  define popkeep_request_is_tls(request) \
+	((request)->fields.secured == AUTH_REQUEST_SECURED_TLS)
+#  define popkeep_auth_find(protocol) auth_find_service(protocol)
+#endif
+
 #endif

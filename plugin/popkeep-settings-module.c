@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-settings.h"
+#include "auth-popkeep-settings.h"
 #include "settings-parser.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -15,5 +16,6 @@ EXPORT const char *popkeep_settings_version = DOVECOT_ABI_VERSION;
 
 EXPORT const struct setting_parser_info *popkeep_settings_set_infos[] = {
 	&popkeep_setting_parser_info,
+	&auth_popkeep_setting_parser_info,
 	NULL
 };

@@ -211,6 +211,7 @@ is_sound(enum pk_msg_type type, union pk_msg *m, size_t len)
 		return m->peer.trusted <= 1 && IS_STRING(m->peer.only);
 	case PK_MSG_RELOAD:
 		return m->reload.fold <= 1 && m->reload.has_virtual_uid <= 1 &&
+		    m->reload.has_login_uid <= 1 &&
 		    m->reload.group_refresh > 0 &&
 		    m->reload.audit_seal > 0 &&
 		    m->reload.audit_keep >= 0 &&

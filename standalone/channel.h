@@ -170,6 +170,8 @@ struct pk_msg_reload {
 	char default_domain[PK_USERNAME_SIZE];	/* "": none */
 	uint32_t has_virtual_uid;	/* 0 or 1 */
 	uint32_t virtual_uid;
+	uint32_t has_login_uid;		/* 0 or 1 */
+	uint32_t login_uid;
 	uint32_t group_refresh;		/* seconds */
 	uint32_t audit_seal;		/* seconds */
 	uint64_t audit_rotate;		/* octets; 0: never */

@@ -28,7 +28,10 @@
 /* Where PAM looks for services, unless it is told another place. */
 static const char *const pam_dirs[] = { "/etc/pam.d", "/usr/lib/pam.d" };
 
+/* Dovecot's, where the plugin has it; how deep files may include others. */
 #define PAM_ACCOUNT "popkeep-account"
+#define PAM_DEPTH 16
+#define PAM_SPACE " \t\r\n"
 
 struct checking {
 	const struct pk_settings *s;	/* NULL: none */
@@ -241,7 +244,7 @@ check_patterns(struct checking *c)
 
 /* ---- credentials ------------------------------------------------------- */
 
-/* The service's file, or NULL. */
+/* The service's file, or NULL.  s may be NULL. */
 static FILE *
 open_service(const struct pk_settings *s, const char *service)
 {
@@ -249,7 +252,9 @@ open_service(const struct pk_settings *s, const char *service)
 	FILE *f = NULL;
 	size_t i;
 
-	if (s->pam_confdir != NULL) {
+	if (service[0] == '/')
+		return fopen(service, "re");
+	if (s != NULL && s->pam_confdir != NULL) {
 		(void)snprintf(path, sizeof(path), "%s/%s", s->pam_confdir,
 		    service);
 		return fopen(path, "re");
@@ -288,26 +293,54 @@ allows_some(const struct pk_login_rules *rules)
 	return false;
 }
 
-/* Its account phase would reset the tally of failures with a digest. */
-static void
-check_account_service(struct checking *c)
+/* What a line of a service includes, or NULL; line is taken apart. */
+static const char *
+included(char *line)
 {
-	FILE *f = open_service(c->s, PAM_ACCOUNT);
-	char *line = NULL;
+	char *rest = line, *word = strtok_r(rest, PAM_SPACE, &rest);
+
+	if (word != NULL && strcmp(word, "@include") == 0)
+		return strtok_r(rest, PAM_SPACE, &rest);
+	if (word == NULL || strstr(word, "account") == NULL)
+		return NULL;
+	word = strtok_r(rest, PAM_SPACE, &rest);
+	if (word == NULL || (strcmp(word, "include") != 0 &&
+	    strcmp(word, "substack") != 0))
+		return NULL;
+	return strtok_r(rest, PAM_SPACE, &rest);
+}
+
+/*
+ * Its account phase would take a digest that is not checked yet for a login,
+ * and reset the tally of failures.
+ */
+static bool
+check_account_service(struct checking *c, const char *service, int depth)
+{
+	FILE *f = depth < PAM_DEPTH ? open_service(c->s, service) : NULL;
 	unsigned lineno = 0;
+	const char *other;
+	char *line = NULL;
 	size_t size = 0;
+	bool ok = true;
 
 	while (f != NULL && getline(&line, &size, f) != -1) {
 		lineno++;
 		line[strcspn(line, "#")] = '\0';
-		if (strstr(line, "pam_faillock") != NULL)
-			warn(c, "%s:%u: warning: pam_faillock must not be in "
-			    "this service: it would forget failed logins by "
-			    "APOP", PAM_ACCOUNT, lineno);
+		if (strstr(line, "pam_faillock") != NULL &&
+		    strstr(line, "account") != NULL) {
+			fprintf(c->errors, "%s:%u: pam_faillock must not be in "
+			    "the account phase of " PAM_ACCOUNT ": it would "
+			    "forget failed logins by APOP\n", service, lineno);
+			ok = false;
+		} else if ((other = included(line)) != NULL) {
+			ok = check_account_service(c, other, depth + 1) && ok;
+		}
 	}
 	free(line);
 	if (f != NULL)
 		fclose(f);
+	return ok;
 }
 
 static void
@@ -326,7 +359,6 @@ check_credentials(struct checking *c)
 			check_service(c, c->s->pam_apop_service, "logins by "
 			    "APOP");
 	}
-	check_account_service(c);
 }
 
 /* ---- who reads it ------------------------------------------------------ */
@@ -385,6 +417,7 @@ pk_check_policy(const struct pk_settings *s, const char *policy, FILE *errors)
 	if (p == NULL)
 		return false;
 	ok = check_reader(&c, policy);
+	ok = check_account_service(&c, PAM_ACCOUNT, 0) && ok;
 	check_groups(&c);
 	if (s != NULL) {
 		c.users = open_users(s);

@@ -138,6 +138,8 @@ child(int channel)
 		.group = s->policy_group,
 		.has_virtual_uid = has_virtual_uid(s),
 		.virtual_uid = s->virtual_uid,
+		.has_login_uid = s->has_login_uid,
+		.login_uid = s->login_uid,
 		.group_refresh = s->group_refresh,
 		.audit_seal = s->audit_seal,
 		.audit_rotate = s->audit_rotate,
@@ -218,6 +220,8 @@ pk_policy_role_reload(const struct pk_settings *s)
 		    "%s", s->names.default_domain);
 	m.has_virtual_uid = has_virtual_uid(s);
 	m.virtual_uid = s->virtual_uid;
+	m.has_login_uid = s->has_login_uid;
+	m.login_uid = s->login_uid;
 	m.group_refresh = s->group_refresh;
 	m.audit_seal = s->audit_seal;
 	m.audit_rotate = s->audit_rotate;

@@ -269,6 +269,8 @@ adopt(const struct pk_msg_reload *m)
 	s->names.default_domain = domain[0] != '\0' ? domain : NULL;
 	s->has_virtual_uid = m->has_virtual_uid != 0;
 	s->virtual_uid = (uid_t)m->virtual_uid;
+	s->has_login_uid = m->has_login_uid != 0;
+	s->login_uid = (uid_t)m->login_uid;
 	s->group_refresh = m->group_refresh;
 	s->audit_seal = m->audit_seal;
 	s->audit_rotate = m->audit_rotate;

@@ -34,6 +34,9 @@ struct pk_policyd_settings {
 	/* A uid that may name any user: that of virtual mailboxes. */
 	bool has_virtual_uid;
 	uid_t virtual_uid;
+	/* A uid that may ask of logins and report them: that of Dovecot's auth. */
+	bool has_login_uid;
+	uid_t login_uid;
 	unsigned group_refresh;		/* seconds */
 	uint64_t audit_rotate;		/* octets of a segment; 0: any number */
 	int64_t audit_keep;		/* seconds; 0: for ever */
@@ -41,7 +44,8 @@ struct pk_policyd_settings {
 	const char *audit_anchor;	/* a command for each; "": none */
 	const char *metrics;		/* a file for them; NULL: none */
 	const char *metrics_socket;	/* the same */
-	struct pk_username_rules names;	/* for the members of groups */
+	struct pk_username_rules names;	/* for members of groups, and whoever
+					   asks or is reported */
 };
 
 /*

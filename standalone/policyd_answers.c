@@ -28,6 +28,23 @@ may_name(const struct pk_peer *p, const char *user)
 }
 
 /*
+ * As the policy spells the user, whoever asks.  false: it is no name, and stays
+ * as it is.
+ */
+static bool
+spell(char user[PK_AUDIT_USER_SIZE])
+{
+	struct pk_span name = { (const uint8_t *)user, strlen(user) };
+	char canonical[PK_USERNAME_SIZE];
+
+	if (pk_username_canonical(&pk_policyd.settings->names, name,
+	    canonical) != PK_OK)
+		return false;
+	memcpy(user, canonical, strlen(canonical) + 1);
+	return true;
+}
+
+/*
  * While the clock cannot be trusted, nothing that protects a message ends by it.
  */
 static void
@@ -43,12 +60,11 @@ freeze(struct pk_user_policy *up)
 }
 
 static enum pk_wire_result
-ask_user(struct pk_peer *p, const struct pk_wire_user *m,
-    struct pk_wire_user_is *a)
+ask_user(struct pk_peer *p, struct pk_wire_user *m, struct pk_wire_user_is *a)
 {
 	int64_t now = pk_policyd_earliest();
 
-	if (!may_name(p, m->user))
+	if (!spell(m->user) || !may_name(p, m->user))
 		return PK_WIRE_DENIED;
 	switch (pk_policy_user(pk_policyd.policy, pk_policyd.groups, m->user,
 	    m->rule[0] != '\0' ? m->rule : NULL, now, &a->policy)) {
@@ -94,34 +110,48 @@ on_user(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 	return true;
 }
 
+static enum pk_wire_result
+ask_login(const struct pk_peer *p, struct pk_wire_login *m,
+    struct pk_wire_login_is *a)
+{
+	const struct pk_login_rule *rule = NULL;
+	int64_t now = pk_policyd_now();
+	uint8_t address[16];
+
+	if (!p->trusted && !p->logins)
+		return PK_WIRE_DENIED;
+	if (!pk_address_parse(m->ip, address))
+		return PK_WIRE_FAILED;
+	a->minimum_secret = pk_policyd.policy->minimum_secret;
+	a->exclusive = pk_policyd.policy->exclusive;
+	/* popkeepd's auth, which has said so already, names nobody then. */
+	if (spell(m->user) || m->user[0] == '\0')
+		a->verdict = pk_policy_login(pk_policyd.policy,
+		    pk_policyd.groups, m->kind, m->user, address, m->tls, now,
+		    &rule);
+	if (rule != NULL)
+		memcpy(a->rule, rule->name, sizeof(a->rule));
+	/* The same answer to everybody, so that it does not tell who exists. */
+	a->needs_tls = !m->tls && a->verdict != PK_LOGIN_RULE_ALLOWS &&
+	    a->verdict != PK_LOGIN_RULE_WARNS &&
+	    pk_policy_login_some(pk_policyd.policy, m->kind, address, now) ==
+	    PK_ALLOW_TLS;
+	return a->verdict == PK_LOGIN_RULE_UNKNOWN ? PK_WIRE_NOT_YET :
+	    PK_WIRE_OK;
+}
+
 static bool
 on_login(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 {
-	const struct pk_login_rule *rule = NULL;
 	struct pk_wire_login m;
 	struct pk_wire_login_is a;
-	uint8_t address[16];
 	struct pk_wire w;
 
 	if (!pk_wire_get_login(in, &m))
 		return false;
 	memset(&a, 0, sizeof(a));
 	a.verdict = PK_LOGIN_RULE_REFUSES;
-	if (!p->trusted) {
-		a.result = PK_WIRE_DENIED;
-	} else if (!pk_address_parse(m.ip, address)) {
-		a.result = PK_WIRE_FAILED;
-	} else {
-		a.verdict = pk_policy_login(pk_policyd.policy,
-		    pk_policyd.groups, m.kind, m.user, address, m.tls,
-		    pk_policyd_now(), &rule);
-		a.result = a.verdict == PK_LOGIN_RULE_UNKNOWN ?
-		    PK_WIRE_NOT_YET : PK_WIRE_OK;
-		a.minimum_secret = pk_policyd.policy->minimum_secret;
-		a.exclusive = pk_policyd.policy->exclusive;
-	}
-	if (rule != NULL)
-		memcpy(a.rule, rule->name, sizeof(a.rule));
+	a.result = ask_login(p, &m, &a);
 	pk_wire_begin(&w, out_buf, PK_WIRE_LOGIN_IS, 0, id);
 	pk_wire_put_login_is(&w, &a);
 	pk_peer_send(p, &w);
@@ -140,6 +170,7 @@ on_unfinished(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 
 	if (!pk_wire_get_name(in, user))
 		return false;
+	(void)spell(user);
 	name = pk_policyd_name_of(user);
 	pk_wire_begin(&w, out_buf, PK_WIRE_UNFINISHED_IS, 0, id);
 	/* What does not fit is told when these are closed. */
@@ -152,8 +183,9 @@ on_unfinished(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 
 /* ---- records ------------------------------------------------------------------------------ */
 
-/* What the process of a mailbox may report. */
+/* What the process of a mailbox may report of its user. */
 static const bool for_anybody[PK_AUDIT_EVENTS] = {
+	[PK_AUDIT_LOGIN] = true,
 	[PK_AUDIT_DOWNLOADED] = true,
 	[PK_AUDIT_DOWNLOADED_UNCONFIRMED] = true,
 	[PK_AUDIT_TOP_WHOLE] = true,
@@ -167,6 +199,22 @@ static const bool for_anybody[PK_AUDIT_EVENTS] = {
 	[PK_AUDIT_WOULD_DISPOSE] = true,
 	[PK_AUDIT_MOVED] = true,
 };
+
+/* And Dovecot's auth process, of everybody. */
+static const bool for_logins[PK_AUDIT_EVENTS] = {
+	[PK_AUDIT_LOGIN] = true,
+	[PK_AUDIT_LOGIN_FAILED] = true,
+	[PK_AUDIT_APOP_WARN] = true,
+};
+
+static bool
+may_report(const struct pk_peer *p, const char *user, enum pk_audit_event event)
+{
+	if (event == PK_AUDIT_SEAL || event == PK_AUDIT_PRUNED)
+		return false;
+	return p->trusted || (p->logins && for_logins[event]) ||
+	    (may_name(p, user) && for_anybody[event]);
+}
 
 /* An intent to dispose by policy: what brake (a) stops. */
 static bool
@@ -214,8 +262,7 @@ check_item(const struct pk_peer *p, const struct pk_audit_context *c,
 {
 	bool intent = i->event == PK_AUDIT_DISPOSE_INTENT;
 
-	if (i->event == PK_AUDIT_SEAL || i->event == PK_AUDIT_PRUNED ||
-	    (!p->trusted && !for_anybody[i->event]))
+	if (!may_report(p, c->user, i->event))
 		return PK_WIRE_DENIED;
 	if (ends_nothing(c, i))
 		return PK_WIRE_DENIED;
@@ -240,8 +287,8 @@ static enum pk_wire_result
 check_items(const struct pk_peer *p, const struct pk_wire *in,
     const struct pk_audit_context *c, uint64_t serial, bool *bad_r)
 {
-	enum pk_wire_result result = may_name(p, c->user) ? PK_WIRE_OK :
-	    PK_WIRE_DENIED;
+	enum pk_wire_result result = may_name(p, c->user) || p->logins ?
+	    PK_WIRE_OK : PK_WIRE_DENIED;
 	struct pk_wire w = *in;
 	struct pk_audit_item item;
 	bool held;
@@ -327,6 +374,8 @@ on_records(struct pk_peer *p, struct pk_wire *in,
 
 	if (!pk_wire_get_context(in, &c, &serial))
 		return false;
+	/* Who is refused for having no name is reported as it was typed. */
+	(void)spell(c.user);
 	result = check_items(p, in, &c, serial, &bad);
 	if (bad)
 		return false;
@@ -397,6 +446,7 @@ on_narrow(struct pk_peer *p, struct pk_wire *in, uint32_t id)
 
 	if (!pk_wire_get_name(in, user))
 		return false;
+	(void)spell(user);
 	if (p->trusted) {
 		p->trusted = false;
 		p->anybody = user[0] == '\0';

@@ -30,9 +30,9 @@ usage(FILE *to)
 	    "usage: popkeep-policyd [-tV] [-p policy] [-a audit-log] "
 	    "[-s socket]\n"
 	    "           [-S state-dir] [-u user] [-g group] [-m mail-user]\n"
-	    "           [-l log] [-r seconds] [-i seconds] [-c command] "
-	    "[-R octets]\n"
-	    "           [-k duration] [-M file] [-X socket]\n"
+	    "           [-A login-user] [-l log] [-r seconds] [-i seconds] "
+	    "[-c command]\n"
+	    "           [-R octets] [-k duration] [-M file] [-X socket]\n"
 	    "  -p policy      the policy's main file [%s]\n"
 	    "  -a audit-log   [%s]\n"
 	    "  -s socket      to be asked on [%s]\n"
@@ -41,6 +41,8 @@ usage(FILE *to)
 	    "  -g group       that may use the socket [%s, if it exists]\n"
 	    "  -m mail-user   whose processes may name any user: the owner of "
 	    "virtual mailboxes\n"
+	    "  -A login-user  whose processes may ask of logins and report "
+	    "them: Dovecot's auth\n"
 	    "  -l log         stderr, syslog or a path [stderr]\n"
 	    "  -r seconds     between two looks at the groups [%d]\n"
 	    "  -c command     that is told of each seal\n"
@@ -72,17 +74,17 @@ check(const char *file)
 }
 
 static bool
-mail_user(struct pk_policyd_settings *set, const char *name)
+user(char option, const char *name, bool *has_r, uid_t *uid_r)
 {
 	struct passwd *pw = getpwnam(name);
 
 	if (pw == NULL) {
-		fprintf(stderr, "popkeep-policyd: -m %s: there is no such "
-		    "user\n", name);
+		fprintf(stderr, "popkeep-policyd: -%c %s: there is no such "
+		    "user\n", option, name);
 		return false;
 	}
-	set->has_virtual_uid = true;
-	set->virtual_uid = pw->pw_uid;
+	*has_r = true;
+	*uid_r = pw->pw_uid;
 	return true;
 }
 
@@ -172,7 +174,7 @@ main(int argc, char **argv)
 
 	pk_sandbox_hold_stdio();
 	while (ok && (opt = getopt(argc, argv,
-	    "p:a:s:S:u:g:m:l:r:i:c:M:X:R:k:tVh")) != -1) {
+	    "p:a:s:S:u:g:m:A:l:r:i:c:M:X:R:k:tVh")) != -1) {
 		switch (opt) {
 		case 'p':
 			set.policy = optarg;
@@ -193,7 +195,12 @@ main(int argc, char **argv)
 			set.group = optarg;
 			break;
 		case 'm':
-			ok = mail_user(&set, optarg);
+			ok = user('m', optarg, &set.has_virtual_uid,
+			    &set.virtual_uid);
+			break;
+		case 'A':
+			ok = user('A', optarg, &set.has_login_uid,
+			    &set.login_uid);
 			break;
 		case 'l':
 			log = optarg;

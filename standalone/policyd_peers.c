@@ -337,6 +337,15 @@ most_of(bool anybody)
 	return anybody ? book.room / 2 : OWN_MAX;
 }
 
+/* May the uid, which is no administrator's, ask of logins and report them? */
+static bool
+is_for_logins(uid_t uid)
+{
+	const struct pk_policyd_settings *s = pk_policyd.settings;
+
+	return s->has_login_uid && uid == s->login_uid;
+}
+
 /* Somebody has connected to the socket; fd is closed if that is too much. */
 static void
 welcome(int fd, const struct ucred *cred)
@@ -344,11 +353,13 @@ welcome(int fd, const struct ucred *cred)
 	const struct pk_policyd_settings *s = pk_policyd.settings;
 	bool anybody = s->has_virtual_uid && cred->uid == s->virtual_uid;
 	bool trusted = is_administrator(cred->uid);
+	bool logins = !trusted && is_for_logins(cred->uid);
 	struct pk_share *share = share_for(cred->uid, !trusted,
-	    !trusted && !anybody);
+	    !trusted && !anybody && !logins);
 	struct pk_peer *p;
 
-	if (share != NULL && !trusted && share->peers > most_of(anybody)) {
+	if (share != NULL && !trusted &&
+	    share->peers > most_of(anybody || logins)) {
 		pk_share_leave(share);
 		close(fd);
 		return;
@@ -358,7 +369,8 @@ welcome(int fd, const struct ucred *cred)
 		return;
 	p->trusted = trusted;
 	p->anybody = anybody && !trusted;
-	if (!trusted && !anybody)
+	p->logins = logins;
+	if (!trusted && !anybody && !logins)
 		memcpy(p->only, name_of(share), sizeof(p->only));
 }
 

@@ -19,6 +19,8 @@ struct pk_peer {
 	pid_t pid;
 	bool trusted;			/* the administrator, or auth */
 	bool anybody;			/* may name any user */
+	bool logins;			/* may ask of logins and report them,
+					   for any user */
 	char only[PK_AUDIT_USER_SIZE];	/* else: this one */
 	struct pk_share *share;
 	struct pk_peer *after;		/* in the queue of its share, */

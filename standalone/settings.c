@@ -163,6 +163,7 @@ static cfg_opt_t opts[] = {
 	CFG_STR("policy-socket", PK_POLICY_SOCKET, CFGF_NONE),
 	CFG_STR("policy-user", PK_POLICY_USER, CFGF_NONE),
 	CFG_STR("policy-group", NULL, CFGF_NODEFAULT),
+	CFG_STR("login-user", NULL, CFGF_NODEFAULT),
 	CFG_STR("policy-state", PK_POLICY_STATE_DIR, CFGF_NONE),
 	CFG_STR("audit-log", PK_AUDIT_FILE, CFGF_NONE),
 	CFG_STR("audit-anchor", NULL, CFGF_NONE),
@@ -587,7 +588,10 @@ take_ids(cfg_t *cfg, struct pk_settings *s)
 {
 	const char *uid = cfg_getstr(cfg, "virtual-uid");
 	const char *gid = cfg_getstr(cfg, "virtual-gid");
+	const char *login = cfg_getstr(cfg, "login-user");
 
+	s->has_login_uid = login != NULL &&
+	    pk_setting_uid(login, &s->login_uid) == 0;
 	s->virtual_uid = (uid_t)-1;
 	s->virtual_gid = (gid_t)-1;
 	if (uid != NULL)

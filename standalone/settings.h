@@ -72,6 +72,8 @@ struct pk_settings {
 	char *policy;				/* the main file */
 	char *policy_socket;			/* "": none */
 	char *policy_user, *policy_group;	/* group NULL: the default */
+	bool has_login_uid;			/* else nobody may but root */
+	uid_t login_uid;			/* may ask policyd of logins */
 	char *policy_state;			/* a directory */
 	char *audit_log;
 	unsigned group_refresh;			/* seconds */

@@ -313,7 +313,7 @@ check_uid(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-/* For the processes of popkeepd itself. */
+/* For the processes of popkeepd itself, or of Dovecot. */
 static int
 check_own_user(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -461,6 +461,7 @@ static const struct {
 	{ "policy-socket", check_socket },
 	{ "policy-user", check_own_user },
 	{ "policy-group", check_group },
+	{ "login-user", check_own_user },
 	{ "policy-state", check_path },
 	{ "audit-log", check_path },
 	{ "audit-anchor", check_command },

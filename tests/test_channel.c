@@ -343,6 +343,7 @@ test_channel_refuses_a_reload_that_is_none(void **state)
 
 	memset(&good, 0, sizeof(good));
 	good.reload.fold = good.reload.has_virtual_uid = 1;
+	good.reload.has_login_uid = 1;
 	good.reload.group_refresh = good.reload.audit_seal = 1;
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &good), PK_RECEIVED);
 	m = good;
@@ -350,6 +351,9 @@ test_channel_refuses_a_reload_that_is_none(void **state)
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
 	m = good;
 	m.reload.has_virtual_uid = 2;
+	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
+	m = good;
+	m.reload.has_login_uid = 2;
 	assert_int_equal(pass_on(p, PK_MSG_RELOAD, &m), PK_RECEIVED_NONSENSE);
 	m = good;
 	m.reload.group_refresh = 0;

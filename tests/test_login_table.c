@@ -173,6 +173,7 @@ check_address(const struct pk_policy *p, const struct pk_login_table *t,
 	}
 	some = pk_login_table_some(t, kind, address, now);
 	all = pk_login_table_all(t, kind, address, now);
+	assert_int_equal(pk_policy_login_some(p, kind, address, now), some);
 	/* Where rules hide each other for all of their users: at least. */
 	assert_true(some >= most && all <= low);
 	if (exact) {

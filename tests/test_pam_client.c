@@ -171,6 +171,48 @@ test_pam_client_calls_in_order(void **state)
 	    "acct challenge=-\ncred establish\ncred delete\n");
 }
 
+static struct pk_pam_outcome
+account(const char *service, const char *user)
+{
+	struct pk_pam_login login = login_of(service, user, NULL);
+	struct pk_pam_outcome outcome;
+
+	pk_pam_account(&login, &outcome);
+	return outcome;
+}
+
+/* The credential is checked elsewhere, and has no ticket either. */
+static void
+test_pam_client_asks_for_an_account_alone(void **state)
+{
+	struct pk_pam_outcome outcome;
+	size_t i;
+
+	(void)state;
+	stack_service("who", "account required pam_access.so "
+	    "accessfile=%s/access noaudit\n", stack_dir);
+	stack_write("access", 0644, "- : daemon : 192.0.2.0/24\n");
+	outcome = account("scripted", "ann");
+	assert_int_equal(outcome.result, PK_LOGIN_OK);
+	assert_string_equal(outcome.user, "ann");
+	assert_string_equal(outcome.reason, "");
+	assert_string_equal(stack_read("log"), "acct challenge=-\n");
+	/* PAM_RHOST is there. */
+	assert_int_equal(account("who", "nobody").result, PK_LOGIN_OK);
+	assert_int_equal(account("who", "daemon").result, PK_LOGIN_DENIED);
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		char user[32];
+
+		snprintf(user, sizeof(user), "acct.%d", codes[i].code);
+		assert_string_equal(pk_login_result_name(account("scripted",
+		    user).result), pk_login_result_name(codes[i].acct));
+	}
+	assert_int_equal(account("scripted", "").result, PK_LOGIN_CREDENTIAL);
+	/* Of a login there is nothing left. */
+	assert_null(strstr(stack_read("log"), "auth"));
+	assert_null(strstr(stack_read("log"), "cred"));
+}
+
 /* No account check for a wrong secret, no credentials for a closed account. */
 static void
 test_pam_client_stops_at_the_first_refusal(void **state)
@@ -490,6 +532,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(maps_every_code),
 		TEST(calls_in_order),
+		TEST(asks_for_an_account_alone),
 		TEST(stops_at_the_first_refusal),
 		TEST(lets_only_authentication_see_the_challenge),
 		TEST(refuses_long_challenge),

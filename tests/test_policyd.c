@@ -482,6 +482,18 @@ unfinished(int fd, const char *user)
 	return n;
 }
 
+static void
+reload_by_parent(bool fold)
+{
+	struct pk_msg_reload m;
+
+	memset(&m, 0, sizeof(m));
+	m.fold = fold;
+	m.group_refresh = 3600;
+	m.audit_seal = 3600;
+	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, &m, -1), 0);
+}
+
 /* ---- the log, from outside ---------------------------------------------- */
 
 /* How many lines of path have both texts. */
@@ -627,12 +639,13 @@ test_policyd_says_what_the_policy_says(void **state)
 }
 
 static enum pk_wire_result
-login_is(int fd, const char *ip, bool tls, struct pk_wire_login_is *a)
+login_of(int fd, const char *user, const char *ip, bool tls,
+    struct pk_wire_login_is *a)
 {
 	struct pk_wire_login m;
 
 	memset(&m, 0, sizeof(m));
-	TEXT(m.user, "anna");
+	TEXT(m.user, user);
 	TEXT(m.ip, ip);
 	m.kind = PK_KIND_PASSWORD;
 	m.tls = tls;
@@ -642,6 +655,12 @@ login_is(int fd, const char *ip, bool tls, struct pk_wire_login_is *a)
 	assert_true(answer(fd, PK_WIRE_LOGIN_IS, 21));
 	assert_true(pk_wire_get_login_is(&w, a));
 	return a->result;
+}
+
+static enum pk_wire_result
+login_is(int fd, const char *ip, bool tls, struct pk_wire_login_is *a)
+{
+	return login_of(fd, "anna", ip, tls, a);
 }
 
 static void
@@ -661,6 +680,74 @@ test_policyd_judges_logins_for_auth_alone(void **state)
 	assert_int_equal(login_is(anna, "192.0.2.7", true, &a),
 	    PK_WIRE_DENIED);
 	assert_int_equal(a.verdict, PK_LOGIN_RULE_REFUSES);
+}
+
+/* What is said of TLS must not tell who somebody is. */
+static void
+test_policyd_explains_what_nobody_may(void **state)
+{
+	static const char *const users[] = { "anna", "bob", "a/b", "" };
+	struct pk_wire_login_is a;
+	size_t i;
+
+	(void)state;
+	put(policy_path, "passwords {\n"
+	    "rule \"in\" { networks = { \"10.0.0.0/8\" } "
+	    "users = { \"eve\" } allow = always }\n"
+	    "rule \"no\" { users = { \"bob\" } allow = never }\n"
+	    "rule \"rest\" { allow = tls }\n}\n");
+	reload_by_parent(false);
+	WAIT_UNTIL(login_of(root, "bob", "192.0.2.7", true, &a) ==
+	    PK_WIRE_OK && a.verdict == PK_LOGIN_RULE_REFUSES);
+	assert_false(a.needs_tls);
+	for (i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		print_message("case: \"%s\"\n", users[i]);
+		assert_int_equal(login_of(root, users[i], "192.0.2.7", false,
+		    &a), PK_WIRE_OK);
+		assert_true(a.needs_tls);
+		/* From there somebody may, and it is no more than wrong. */
+		assert_int_equal(login_of(root, users[i], "10.1.1.1", false,
+		    &a), PK_WIRE_OK);
+		assert_false(a.needs_tls);
+	}
+	assert_int_equal(login_of(root, "eve", "10.1.1.1", false, &a),
+	    PK_WIRE_OK);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_ALLOWS);
+}
+
+/* Dovecot does not know how the policy spells its users. */
+static void
+test_policyd_spells_the_users_of_requests(void **state)
+{
+	struct pk_wire_login_is a;
+
+	(void)state;
+	settings.names.fold = true;
+	settings.names.detail = '+';
+	start("retention \"r\" { users = { \"anna\" } "
+	    "after-delivery = \"30d\" }\npasswords { rule \"a\" "
+	    "{ users = { \"anna\" } allow = always } }\n");
+	root = peer(0, "", true);
+	anna = peer(1000, "anna", false);
+	assert_true(user_is(root, "Anna+x", "").policy.has_rule);
+	assert_int_equal(login_of(root, "ANNA", "192.0.2.7", false, &a),
+	    PK_WIRE_OK);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_ALLOWS);
+	assert_int_equal(intend(anna, "Anna", "1"), PK_WIRE_OK);
+	assert_int_equal(audited("\"user\":\"anna\"", "dispose-intent"), 1);
+	assert_int_equal(unfinished(root, "aNNA"), 1);
+	assert_int_equal(user_is(anna, "bob", "").result, PK_WIRE_DENIED);
+	/* What is no name is nobody's, and may still be reported. */
+	assert_int_equal(user_is(root, "an/na", "").result, PK_WIRE_DENIED);
+	assert_int_equal(login_of(root, "an/na", "192.0.2.7", true, &a),
+	    PK_WIRE_OK);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_REFUSES);
+	assert_string_equal(a.rule, "");
+	assert_int_equal(record(root, "An/na", 0, PK_AUDIT_LOGIN_FAILED, ""),
+	    PK_WIRE_OK);
+	assert_int_equal(audited("\"user\":\"An/na\"", ""), 1);
+	close(anna);
+	close(root);
 }
 
 /* ---- tests: who may do what --------------------------------------------- */
@@ -690,6 +777,8 @@ test_policyd_lets_a_mailbox_name_its_user_alone(void **state)
 		    PK_AUDIT_DISPOSED, "1"), PK_WIRE_DENIED);
 		assert_int_equal(record(anna, others[i], a.serial,
 		    PK_AUDIT_DOWNLOADED, "1"), PK_WIRE_DENIED);
+		assert_int_equal(record(anna, others[i], 0, PK_AUDIT_LOGIN,
+		    ""), PK_WIRE_DENIED);
 		assert_int_equal(unfinished(anna, others[i]), 0);
 	}
 	assert_int_equal(unfinished(anna, "anna"), 1);
@@ -725,9 +814,10 @@ test_policyd_lets_a_mailbox_report_its_messages_alone(void **state)
 
 	(void)state;
 	for (event = 0; event < PK_AUDIT_EVENTS; event++) {
-		bool own = (event >= PK_AUDIT_DOWNLOADED &&
-		    event <= PK_AUDIT_WOULD_DISPOSE) ||
-		    event == PK_AUDIT_MOVED;
+		bool own = event == PK_AUDIT_LOGIN ||
+		    event == PK_AUDIT_MOVED ||
+		    (event >= PK_AUDIT_DOWNLOADED &&
+		    event <= PK_AUDIT_WOULD_DISPOSE);
 		const char *name = pk_audit_event_name(event);
 
 		print_message("case: %s\n", name);
@@ -753,6 +843,8 @@ test_policyd_lets_virtual_mailboxes_name_anybody(void **state)
 	assert_int_equal(intend(any, "anna", "1"), PK_WIRE_OK);
 	assert_int_equal(intend(any, "carl", "1"), PK_WIRE_OK);
 	assert_int_equal(record(any, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_OK);
+	assert_int_equal(record(any, "anna", 0, PK_AUDIT_LOGIN_FAILED, ""),
 	    PK_WIRE_DENIED);
 	assert_int_equal(record(any, "anna", 0, PK_AUDIT_SWEEP, ""),
 	    PK_WIRE_DENIED);
@@ -912,6 +1004,10 @@ test_policyd_knows_peers_of_its_socket_by_their_uid(void **state)
 	assert_int_equal(user_is(fd, "daemon", "").result, PK_WIRE_OK);
 	assert_int_equal(user_is(fd, "anna", "").result, PK_WIRE_DENIED);
 	assert_int_equal(record(fd, "daemon", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_OK);
+	assert_int_equal(record(fd, "anna", 0, PK_AUDIT_LOGIN, ""),
+	    PK_WIRE_DENIED);
+	assert_int_equal(record(fd, "daemon", 0, PK_AUDIT_LOGIN_FAILED, ""),
 	    PK_WIRE_DENIED);
 	assert_int_equal(audited("\"uid\":0", "\"uidl\":\"1\""), 1);
 	close(fd);
@@ -938,13 +1034,57 @@ test_policyd_gives_virtual_mailboxes_no_more_than_that(void **state)
 	assert_int_equal(chmod(socket_path, 0666), 0);
 	fd = socket_peer(pw->pw_uid);
 	assert_int_equal(intend(fd, "anna", "1"), PK_WIRE_OK);
-	assert_int_equal(record(fd, "anna", 0, PK_AUDIT_LOGIN, ""),
+	assert_int_equal(record(fd, "anna", 0, PK_AUDIT_LOGIN_FAILED, ""),
 	    PK_WIRE_DENIED);
 	assert_int_equal(done(fd, PK_WIRE_ACCEPT, text), PK_WIRE_DENIED);
 	assert_int_equal(done(fd, PK_WIRE_RELOAD, text), PK_WIRE_DENIED);
 	close(fd);
 	fd = socket_peer(54321);
 	assert_int_equal(user_is(fd, "anna", "").result, PK_WIRE_DENIED);
+	close(fd);
+}
+
+/* Dovecot's auth process: logins of everybody, and nothing else. */
+static void
+test_policyd_lets_auth_elsewhere_ask_of_logins_alone(void **state)
+{
+	struct passwd *pw = getpwnam("daemon");
+	struct pk_wire_login_is a;
+	char text[PK_WIRE_TEXT + 1];
+	unsigned event;
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0 || pw == NULL)
+		skip();
+	settings.has_login_uid = true;
+	settings.login_uid = pw->pw_uid;
+	start(BASE);
+	assert_int_equal(chmod(socket_path, 0666), 0);
+	fd = socket_peer(pw->pw_uid);
+	assert_int_equal(login_is(fd, "192.0.2.7", true, &a), PK_WIRE_OK);
+	assert_int_equal(a.verdict, PK_LOGIN_RULE_ALLOWS);
+	for (event = 0; event < PK_AUDIT_EVENTS; event++) {
+		bool login = event == PK_AUDIT_LOGIN ||
+		    event == PK_AUDIT_LOGIN_FAILED ||
+		    event == PK_AUDIT_APOP_WARN;
+
+		print_message("case: %s\n", pk_audit_event_name(event));
+		assert_int_equal(record(fd, "anna", 0, event, ""), login ?
+		    PK_WIRE_OK : PK_WIRE_DENIED);
+		/* Its own name is nothing to it. */
+		assert_int_equal(record(fd, "daemon", 0, event, ""), login ?
+		    PK_WIRE_OK : PK_WIRE_DENIED);
+	}
+	assert_int_equal(user_is(fd, "anna", "").result, PK_WIRE_DENIED);
+	assert_int_equal(user_is(fd, "daemon", "").result, PK_WIRE_DENIED);
+	assert_int_equal(unfinished(fd, "anna"), 0);
+	assert_int_equal(done(fd, PK_WIRE_ACCEPT, text), PK_WIRE_DENIED);
+	assert_int_equal(done(fd, PK_WIRE_RELOAD, text), PK_WIRE_DENIED);
+	assert_int_equal(done(fd, PK_WIRE_STATUS, text), PK_WIRE_DENIED);
+	close(fd);
+	fd = socket_peer(54321);
+	assert_int_equal(login_is(fd, "192.0.2.7", true, &a), PK_WIRE_DENIED);
 	close(fd);
 }
 
@@ -1253,18 +1393,6 @@ test_policyd_keeps_room_while_the_log_fails(void **state)
 }
 
 /* ---- tests: another policy ---------------------------------------------- */
-
-static void
-reload_by_parent(bool fold)
-{
-	struct pk_msg_reload m;
-
-	memset(&m, 0, sizeof(m));
-	m.fold = fold;
-	m.group_refresh = 3600;
-	m.audit_seal = 3600;
-	assert_int_equal(pk_channel_send(parent, PK_MSG_RELOAD, &m, -1), 0);
-}
 
 static void
 reload_audit(uint64_t rotate, int64_t keep)
@@ -1617,7 +1745,8 @@ test_policyd_follows_the_spelling_of_names(void **state)
 	reload_by_parent(true);
 	WAIT_UNTIL(is_in("anna", "one"));
 	assert_int_equal(user_is(root, "anna", "").policy.holds, 1);
-	assert_false(is_in("Anna", "one"));
+	/* Whoever is asked for is spelled like that, too. */
+	assert_true(is_in("Anna", "one"));
 	/* The same again: they stay known. */
 	shared->groups_fail = true;
 	reload_by_parent(true);
@@ -1905,10 +2034,10 @@ test_policyd_exports_what_it_knows(void **state)
 	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_DISPOSED, "1"),
 	    PK_WIRE_OK);
 	/* What is refused is not counted. */
-	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_LOGIN, "1"),
+	assert_int_equal(record(anna, "anna", 0, PK_AUDIT_SWEEP, "1"),
 	    PK_WIRE_DENIED);
 	assert_true(exports("popkeep_records_total{event=\"disposed\"} 1\n"));
-	assert_true(exports("popkeep_records_total{event=\"login\"} 0\n"));
+	assert_true(exports("popkeep_records_total{event=\"sweep\"} 0\n"));
 	assert_true(exports("popkeep_peers 2\n"));
 	assert_true(exports("popkeep_rules 1\n"));
 	assert_true(exports("popkeep_holds 1\n"));
@@ -2636,6 +2765,9 @@ main(int argc, char **argv)
 		TEST_RUNNING(test_policyd_takes_rights_for_good),
 		TEST_RUNNING(
 		    test_policyd_knows_peers_of_its_socket_by_their_uid),
+		TEST(test_policyd_lets_auth_elsewhere_ask_of_logins_alone),
+		TEST(test_policyd_spells_the_users_of_requests),
+		TEST_RUNNING(test_policyd_explains_what_nobody_may),
 		TEST(test_policyd_gives_virtual_mailboxes_no_more_than_that),
 		TEST_RUNNING(test_policyd_ends_who_sends_nonsense),
 		TEST_RUNNING(test_policyd_has_on_disk_what_it_said_was),

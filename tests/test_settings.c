@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,6 +88,7 @@ test_settings_reads_every_default(void **state)
 	assert_string_equal(s->policy_user, PK_POLICY_USER);
 	/* The default group may not be there, which is no error. */
 	assert_null(s->policy_group);
+	assert_false(s->has_login_uid);
 	assert_string_equal(s->policy_state, PK_POLICY_STATE_DIR);
 	assert_string_equal(s->audit_log, PK_AUDIT_FILE);
 	assert_int_equal(s->group_refresh, 300);
@@ -127,6 +129,7 @@ test_settings_takes_what_policyd_is_told(void **state)
 	    "audit-rotate = 6000000000\naudit-keep = \"2y\"\n"
 	    "policy = \"/p/policy.conf\"\npolicy-state = \"/p/state\"\n"
 	    "policy-user = \"nobody\"\npolicy-group = \"\"\n"
+	    "login-user = \"daemon\"\n"
 	    "audit-log = \"/p/audit\"\ngroup-refresh = 86400\naudit-seal = 7\n"
 	    "audit-anchor = \"/bin/sh\"\n"
 	    "metrics = \"/p/m.prom\"\nmetrics-socket = \"/p/m.sock\"\n"
@@ -143,6 +146,8 @@ test_settings_takes_what_policyd_is_told(void **state)
 	assert_int_equal(s->audit_keep, 730 * 86400);
 	assert_string_equal(s->policy_user, "nobody");
 	assert_string_equal(s->policy_group, "");
+	assert_true(s->has_login_uid);
+	assert_int_equal(s->login_uid, getpwnam("daemon")->pw_uid);
 	assert_string_equal(s->audit_log, "/p/audit");
 	assert_int_equal(s->group_refresh, 86400);
 	assert_int_equal(s->audit_seal, 7);
@@ -369,6 +374,8 @@ static const struct {
 	    "expected an existing user that is not root" },
 	{ FINE "policy-user = \"root\"\n", 3,
 	    "expected an existing user that is not root" },
+	{ FINE "login-user = \"root\"\n", 3, "login-user = root: expected "
+	    "an existing user that is not root" },
 	{ FINE "policy-group = \"no such group\"\n", 3,
 	    "there is no such group" },
 	{ FINE "group-refresh = 0\n", 3, "expected 1 to 86400" },

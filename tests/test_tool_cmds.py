@@ -126,14 +126,31 @@ class Check(Tool):
         self.policy('apop { rule "a" { allow = tls } }\n')
         self.assertEqual(self.done(0, "check").stderr, "")
 
-    def test_check_warns_of_faillock(self):
+    def test_check_refuses_faillock(self):
         self.write("pam.d/popkeep-account", "# pam_faillock\n"
                    "account required pam_permit.so\n")
         self.assertEqual(self.done(0, "check").stderr, "")
         self.write("pam.d/popkeep-account", "# no\n"
                    "account required pam_faillock.so\n")
-        self.assertIn("popkeep-account:2: warning: pam_faillock",
-                      self.done(0, "check").stderr)
+        self.assertIn("popkeep-account:2: pam_faillock must not",
+                      self.done(1, "check").stderr)
+
+    def test_check_refuses_faillock_in_what_is_included(self):
+        self.write("pam.d/common", "auth required pam_faillock.so authfail\n")
+        self.write("pam.d/deeper", "@include common\n"
+                   "@include popkeep-account\n")
+        for line in ("@include deeper", "account include deeper",
+                     "-account\tsubstack\tdeeper # yes"):
+            self.write("pam.d/popkeep-account", line + "\n")
+            self.assertEqual(self.done(0, "check").stderr, "")
+        self.write("pam.d/common", "account required pam_faillock.so\n")
+        for line in ("@include deeper", "account include deeper",
+                     "-account\tsubstack\tdeeper # yes"):
+            self.write("pam.d/popkeep-account", line + "\n")
+            self.assertIn("common:1: pam_faillock must not",
+                          self.done(1, "check").stderr)
+        self.write("pam.d/popkeep-account", "auth include deeper\n")
+        self.assertEqual(self.done(0, "check").stderr, "")
 
 
 class Usage(Tool):

@@ -138,6 +138,7 @@ fill_login_is(struct pk_wire *w)
 	TEXT(m.rule, "printers");
 	m.minimum_secret = 16;
 	m.exclusive = true;
+	m.needs_tls = true;
 	pk_wire_put_login_is(w, &m);
 }
 
