@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: ISC
  */
+#include <assert.h>
+
 #include "engine/login.h"
 
 static const char *const mechanism_names[PK_MECHANISMS] = {
@@ -34,4 +36,31 @@ const char *
 pk_login_result_name(enum pk_login_result result)
 {
 	return result_names[result];
+}
+
+const char *
+pk_login_refusal(enum pk_login_result result)
+{
+	static const char *const lines[PK_LOGIN_RESULTS] = {
+		[PK_LOGIN_CREDENTIAL] = "-ERR [AUTH] Authentication failed\r\n",
+		[PK_LOGIN_EXPIRED] = "-ERR [AUTH] The account has expired\r\n",
+		[PK_LOGIN_NEW_PASSWORD] =
+		    "-ERR [AUTH] The password must be changed first\r\n",
+		[PK_LOGIN_DENIED] =
+		    "-ERR [AUTH] Login is not permitted now or from here\r\n",
+		[PK_LOGIN_TEMPORARY] =
+		    "-ERR [SYS/TEMP] The server cannot do this now, "
+		    "try again later\r\n",
+		[PK_LOGIN_PERMANENT] =
+		    "-ERR [SYS/PERM] The server is not set up for this, "
+		    "tell its administrator\r\n",
+		[PK_LOGIN_IN_USE] =
+		    "-ERR [IN-USE] Another session has the maildrop open\r\n",
+		[PK_LOGIN_TOO_EARLY] =
+		    "-ERR [LOGIN-DELAY] Too soon after the last login, "
+		    "try again later\r\n",
+	};
+
+	assert(result != PK_LOGIN_OK);
+	return lines[result];
 }

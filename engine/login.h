@@ -43,4 +43,10 @@ enum pk_login_result {
 /* "ok", "credential", "expired"...: the word for logs. */
 const char *pk_login_result_name(enum pk_login_result result);
 
+/*
+ * The one status line that refuses a login with result, CRLF included.  For
+ * a wrapper that must refuse after its session object is gone.
+ */
+const char *pk_login_refusal(enum pk_login_result result);
+
 #endif

@@ -6,9 +6,6 @@
  */
 #include <string.h>
 
-#include <openssl/sha.h>
-
-#include "engine/hex.h"
 #include "engine/maildrop.h"
 #include "engine/maildir_name.h"
 
@@ -119,15 +116,4 @@ pk_name_is_unique_id(const char *base, size_t len)
 		if (base[i] < 0x21 || base[i] > 0x7E)
 			return false;
 	return !is_hash(base, len);
-}
-
-enum pk_err
-pk_name_hash(const char *base, size_t len, char hash_r[PK_NAME_HASH_LEN])
-{
-	unsigned char sum[SHA256_DIGEST_LENGTH];
-
-	if (SHA256((const unsigned char *)base, len, sum) == NULL)
-		return PK_ERR_CRYPTO;
-	(void)pk_hex_put(hash_r, sum, sizeof(sum));
-	return PK_OK;
 }

@@ -205,10 +205,4 @@ void pk_session_totals(const struct pk_session *s,
     struct pk_session_totals *totals_r);
 enum pk_end pk_session_end(const struct pk_session *s);
 
-/*
- * The one status line that refuses a login with result, CRLF included.  For
- * a wrapper that must refuse after its session object is gone.
- */
-const char *pk_login_refusal(enum pk_login_result result);
-
 #endif

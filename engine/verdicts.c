@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/session.h"
 #include "engine/verdicts.h"
 
 static bool
@@ -138,11 +139,9 @@ pk_verdicts_keep_all(struct pk_verdicts *v)
 /* ---- records ------------------------------------------------------------------------ */
 
 void
-pk_verdicts_item(struct pk_maildrop *md, const struct pk_session *session,
+pk_verdicts_item(struct pk_maildrop *md, const uint8_t *sha256,
     uint32_t msgno, enum pk_audit_event event, struct pk_audit_item *item_r)
 {
-	const uint8_t *sha256 = md->ops->sha256 != NULL ?
-	    md->ops->sha256(md, msgno) : pk_session_sha256(session, msgno);
 	struct pk_message_info info;
 
 	memset(item_r, 0, sizeof(*item_r));
@@ -156,6 +155,12 @@ pk_verdicts_item(struct pk_maildrop *md, const struct pk_session *session,
 	item_r->has_sha256 = sha256 != NULL;
 	if (sha256 != NULL)
 		memcpy(item_r->sha256, sha256, sizeof(item_r->sha256));
+}
+
+static const uint8_t *
+sha256_of(const struct pk_verdicts *v, uint32_t msgno)
+{
+	return v->sha256 != NULL ? v->sha256(v->sha256_of, msgno) : NULL;
 }
 
 static void
@@ -178,7 +183,7 @@ pk_verdicts_put_intents(const struct pk_verdicts *v, struct pk_wire *w,
 	for (; *msgno <= v->count; (*msgno)++) {
 		if (v->plan[*msgno - 1] == PK_KEEP)
 			continue;
-		pk_verdicts_item(v->md, v->session, *msgno,
+		pk_verdicts_item(v->md, sha256_of(v, *msgno), *msgno,
 		    PK_AUDIT_DISPOSE_INTENT, &item);
 		set_reason(v, (enum pk_reason)v->fate[*msgno - 1].reason,
 		    &item);
@@ -219,7 +224,7 @@ pk_verdicts_put_outcomes(const struct pk_verdicts *v, struct pk_wire *w,
 		if (v->plan[*msgno - 1] == PK_KEEP)
 			continue;
 		event = event_of(v, *msgno - 1);
-		pk_verdicts_item(v->md, v->session, *msgno, event, &item);
+		pk_verdicts_item(v->md, sha256_of(v, *msgno), *msgno, event, &item);
 		if (event == PK_AUDIT_CLOSED_UNKNOWN)
 			(void)snprintf(item.reason, sizeof(item.reason),
 			    "not carried out: the message is still there");
@@ -246,7 +251,7 @@ pk_verdicts_put_would(const struct pk_verdicts *v, struct pk_wire *w,
 
 		if (f->would == v->plan[*msgno - 1])
 			continue;
-		pk_verdicts_item(v->md, v->session, *msgno,
+		pk_verdicts_item(v->md, sha256_of(v, *msgno), *msgno,
 		    PK_AUDIT_WOULD_DISPOSE, &item);
 		set_reason(v, (enum pk_reason)f->would_reason, &item);
 		if (*said == PK_VERDICTS_WOULD_MAX) {

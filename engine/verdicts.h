@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "engine/decide.h"
-#include "engine/session.h"
 #include "engine/wire.h"
 
 /* Would-dispose records that one look at a maildrop writes at most. */
@@ -26,8 +25,12 @@ struct pk_fate {
 
 struct pk_verdicts {
 	struct pk_maildrop *md;
-	const struct pk_session *session;	/* set by who has one: whose
-						   hashes records tell */
+	/*
+	 * Set by who knows them, else NULL: the SHA-256 of message msgno as it
+	 * was sent (audit.h), or NULL.
+	 */
+	const uint8_t *(*sha256)(const void *of, uint32_t msgno);
+	const void *sha256_of;
 	enum pk_occasion occasion;
 	struct pk_user_policy up;
 	uint64_t serial;		/* of the policy's state */
@@ -93,11 +96,11 @@ uint32_t pk_verdicts_left(const struct pk_verdicts *v);
 
 /*
  * An item of event about message msgno, with its unique-id, size, Message-ID
- * and the SHA-256 that session knows of it (NULL: there is no session).  For a
+ * and, if that is known (else NULL), the SHA-256 of what was sent.  For a
  * Message-ID an intent reads the message if nothing has yet; other records say
  * what is known.
  */
-void pk_verdicts_item(struct pk_maildrop *md, const struct pk_session *session,
+void pk_verdicts_item(struct pk_maildrop *md, const uint8_t *sha256,
     uint32_t msgno, enum pk_audit_event event, struct pk_audit_item *item_r);
 
 #endif

@@ -4,9 +4,11 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-maildrop.h"
+#include "sha2.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
 
+#include "engine/hex.h"
 #include "engine/maildir_name.h"
 #include "engine/message_id.h"
 
@@ -39,19 +41,18 @@ void popkeep_maildrop_unlook(struct popkeep_maildrop *pm)
 	(void)mailbox_transaction_commit(&pm->trans);
 }
 
-static int set_uidl(struct popkeep_message *msg)
+static void set_uidl(struct popkeep_message *msg)
 {
 	size_t len = strlen(msg->guid);
-	char hash[PK_NAME_HASH_LEN];
+	unsigned char hash[SHA256_RESULTLEN];
 
 	if (pk_name_is_unique_id(msg->guid, len)) {
 		memcpy(msg->uidl, msg->guid, len);
-		return 0;
+		return;
 	}
-	if (pk_name_hash(msg->guid, len, hash) != PK_OK)
-		return -1;
-	memcpy(msg->uidl, hash, sizeof(hash));
-	return 0;
+	/* As pk_name_hash(), without libcrypto. */
+	sha256_get_digest(msg->guid, len, hash);
+	(void)pk_hex_put(msg->uidl, hash, sizeof(hash));
 }
 
 /*
@@ -92,7 +93,8 @@ static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 		return -1;
 	msg->guid = p_strdup(pm->pool, guid);
 	msg->octets = size;
-	return set_uidl(msg);
+	set_uidl(msg);
+	return 0;
 }
 
 const struct popkeep_message *
@@ -152,10 +154,9 @@ static void maildrop_message_id(struct pk_maildrop *md, uint32_t msgno,
 		(void)i_strocpy(id_r, msg->message_id, PK_MESSAGE_ID_SIZE);
 }
 
-static const uint8_t *
-maildrop_sha256(const struct pk_maildrop *md, uint32_t msgno)
+const uint8_t *popkeep_maildrop_sha256(const void *of, uint32_t msgno)
 {
-	const struct popkeep_maildrop *pm = from_md(md);
+	const struct popkeep_maildrop *pm = of;
 
 	return pm->hashes != NULL ? pm->hashes[msgno - 1] : NULL;
 }
@@ -267,7 +268,6 @@ static const struct pk_maildrop_ops popkeep_maildrop_ops = {
 	.count = maildrop_count,
 	.info = maildrop_info,
 	.message_id = maildrop_message_id,
-	.sha256 = maildrop_sha256,
 	.facts = maildrop_facts,
 	.note = maildrop_note,
 	.update = maildrop_update,

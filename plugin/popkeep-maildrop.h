@@ -67,6 +67,9 @@ void popkeep_maildrop_deinit(struct popkeep_maildrop **pm);
 void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 				 const uint8_t *events, time_t now);
 
+/* The SHA-256 of message msgno as it was sent in this session, or NULL. */
+const uint8_t *popkeep_maildrop_sha256(const void *pm, uint32_t msgno);
+
 /* End the transaction for looking, so that the mailbox can be synced. */
 void popkeep_maildrop_unlook(struct popkeep_maildrop *pm);
 

@@ -131,7 +131,8 @@ static void record_facts(struct popkeep_session *s,
 	for (i = 0; i < pm->count; i++) {
 		if (!note_of(s->events[i], quit, &note, &event))
 			continue;
-		pk_verdicts_item(&pm->md, NULL, i + 1, event, &item);
+		pk_verdicts_item(&pm->md, popkeep_maildrop_sha256(pm, i + 1),
+				 i + 1, event, &item);
 		if (open && pk_wire_put_item(&w, &item))
 			continue;
 		if (open)

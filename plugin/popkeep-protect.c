@@ -11,6 +11,8 @@
 
 #include <time.h>
 
+#include "engine/session.h"
+
 #include "popkeep-carry-out.h"
 #include "popkeep-facts.h"
 #include "popkeep-maildrop.h"

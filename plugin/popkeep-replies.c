@@ -8,11 +8,10 @@
 #include "istream.h"
 #include "istream-crlf.h"
 #include "ostream.h"
+#include "sha2.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
-
-#include <openssl/evp.h>
 
 #include "popkeep-user.h"
 
@@ -66,11 +65,10 @@ static void note_message_id(struct popkeep_session *s, uint32_t msgno,
 static void note_hash(struct popkeep_session *s, uint32_t msgno,
 		      struct istream *input)
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	struct sha256_ctx ctx;
 	const unsigned char *data;
 	struct istream *crlf;
 	uint8_t last = '\n';
-	bool ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
 	size_t size;
 
 	if (s->hashes == NULL)
@@ -78,19 +76,20 @@ static void note_hash(struct popkeep_session *s, uint32_t msgno,
 				  s->client->messages_count + 1);
 	i_stream_seek(input, 0);
 	crlf = i_stream_create_crlf(input);
-	while (ok && i_stream_read_more(crlf, &data, &size) > 0) {
-		ok = EVP_DigestUpdate(md, data, size) == 1;
+	sha256_init(&ctx);
+	while (i_stream_read_more(crlf, &data, &size) > 0) {
+		sha256_loop(&ctx, data, size);
 		last = data[size - 1];
 		i_stream_skip(crlf, size);
 	}
-	if (ok && last != '\n')
-		ok = EVP_DigestUpdate(md, "\r\n", 2) == 1;
-	if (ok && crlf->stream_errno == 0) {
-		s->hashes[msgno - 1] = p_malloc(s->client->pool, PK_SHA256_LEN);
-		(void)EVP_DigestFinal_ex(md, s->hashes[msgno - 1], NULL);
+	if (last != '\n')
+		sha256_loop(&ctx, "\r\n", 2);
+	if (crlf->stream_errno == 0) {
+		s->hashes[msgno - 1] = p_malloc(s->client->pool,
+						SHA256_RESULTLEN);
+		sha256_result(&ctx, s->hashes[msgno - 1]);
 	}
 	i_stream_unref(&crlf);
-	EVP_MD_CTX_free(md);
 }
 
 static int popkeep_pop3_get_stream(struct mail *_mail, bool get_body,

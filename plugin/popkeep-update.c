@@ -37,6 +37,8 @@ static int decide(struct popkeep_update *u)
 {
 	struct popkeep_user *puser = u->pm->puser;
 
+	u->v.sha256 = popkeep_maildrop_sha256;
+	u->v.sha256_of = u->pm;
 	if (pk_verdicts_decide(&u->v, &u->pm->md, u->occasion, u->events,
 			       &puser->up, puser->serial, time(NULL)) != PK_OK) {
 		u->error = "out of memory";

@@ -118,7 +118,8 @@ record_facts(struct client *c, bool quit)
 	for (i = 0; c->md != NULL && i < c->messages; i++) {
 		if (!note_of(events[i], quit, &note, &event))
 			continue;
-		pk_verdicts_item(c->md, c->session, i + 1, event, &item);
+		pk_verdicts_item(c->md, pk_session_sha256(c->session, i + 1),
+		    i + 1, event, &item);
 		if (open && pk_wire_put_item(&w, &item))
 			continue;
 		if (open)
@@ -248,11 +249,18 @@ may_go_unrecorded(const struct client *c)
 	    c->up.holds == 0 && !c->stale;
 }
 
+static const uint8_t *
+sha256_of(const void *session, uint32_t msgno)
+{
+	return pk_session_sha256(session, msgno);
+}
+
 /* The plan of now; what was taken back of an earlier one is in it again. */
 static enum pk_err
 make_plan(struct client *c)
 {
-	c->verdicts.session = c->session;
+	c->verdicts.sha256 = sha256_of;
+	c->verdicts.sha256_of = c->session;
 	return pk_verdicts_decide(&c->verdicts, c->md, PK_OCCASION_QUIT,
 	    pk_session_events(c->session), &c->up, c->serial, time(NULL));
 }

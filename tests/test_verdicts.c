@@ -21,17 +21,15 @@
 /* ---- a session that is none --------------------------------------------- */
 
 static int session;
-const uint8_t *__wrap_pk_session_sha256(const struct pk_session *s,
-    uint32_t msgno);
 
 /* It knows those of messages with an odd number. */
-const uint8_t *
-__wrap_pk_session_sha256(const struct pk_session *s, uint32_t msgno)
+static const uint8_t *
+sha256_of(const void *of, uint32_t msgno)
 {
-	static uint8_t sha256[PK_SHA256_LEN];
+	static uint8_t sha256[PK_AUDIT_HASH_LEN];
 
 	memset(sha256, (int)msgno, sizeof(sha256));
-	return (const void *)s == &session && msgno % 2 == 1 ? sha256 : NULL;
+	return of == &session && msgno % 2 == 1 ? sha256 : NULL;
 }
 
 /* ---- a maildrop that is none -------------------------------------------- */
@@ -245,7 +243,7 @@ is_item(size_t i, uint32_t msgno, enum pk_audit_event event,
 	if (fake.known[msgno - 1])
 		(void)snprintf(id, sizeof(id), "<%u@a>", msgno);
 	assert_string_equal(items[i].message_id, id);
-	assert_int_equal(items[i].has_sha256, v.session != NULL &&
+	assert_int_equal(items[i].has_sha256, v.sha256 != NULL &&
 	    msgno % 2 == 1);
 	if (items[i].has_sha256)
 		assert_true(items[i].sha256[0] == (uint8_t)msgno &&
@@ -270,7 +268,8 @@ test_verdicts_tell_what_the_client_did_from_what_is_due(void **state)
 	events[2] = PK_EVENT_SENT;
 	events[9] = PK_EVENT_DELE;
 	up.rule.after_download = 0;
-	v.session = (const void *)&session;
+	v.sha256 = sha256_of;
+	v.sha256_of = &session;
 	decide(PK_OCCASION_QUIT);
 	assert_int_equal(v.count, 10);
 	assert_int_equal(v.planned, 4);
@@ -526,7 +525,8 @@ test_verdicts_say_what_would_be(void **state)
 	make_old(9);
 	up.rule.dry_run = true;
 	events[9] = PK_EVENT_DELE;
-	v.session = (const void *)&session;
+	v.sha256 = sha256_of;
+	v.sha256_of = &session;
 	decide(PK_OCCASION_QUIT);
 	/* The last one goes anyway. */
 	assert_int_equal(v.planned, 1);
@@ -553,7 +553,8 @@ test_verdicts_say_it_a_hundred_times(void **state)
 		fake.count = cases[i].messages;
 		make_old(1);
 		memset(fake.known, true, sizeof(fake.known));
-		v.session = (const void *)&session;
+		v.sha256 = sha256_of;
+		v.sha256_of = &session;
 		up.dry_run = up.rule.dry_run = true;
 		decide(PK_OCCASION_SWEEP);
 		assert_int_equal(v.would, cases[i].messages);
