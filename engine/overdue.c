@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "standalone/overdue.h"
+#include "engine/overdue.h"
 
 static struct pk_overdue_rule *
 find(struct pk_overdue *o, const char *name)
