@@ -306,6 +306,7 @@ static int sweep_user(struct swept *b)
 static int record(struct sweep *s, enum pk_audit_event event, const char *user,
 		  const char *rule, const char *reason)
 {
+	const char *what = event == PK_AUDIT_BRAKE ? "brake" : "sweep";
 	const struct popkeep_plugin_api *api = s->cmd.api;
 	enum pk_wire_result result;
 	struct pk_audit_context c;
@@ -320,8 +321,8 @@ static int record(struct sweep *s, enum pk_audit_event event, const char *user,
 	(void)i_strocpy(item.reason, reason, sizeof(item.reason));
 	item.event = event;
 	if (!s->cmd.trusted) {
-		i_warning("popkeep: %s is not recorded: %s",
-			  pk_audit_event_name(event), s->cmd.state);
+		i_warning("popkeep: %s is not recorded: %s", what,
+			  s->cmd.state);
 		return 0;
 	}
 	api->ask_begin(s->cmd.ask, &w, PK_WIRE_RECORDS, 0);
@@ -333,8 +334,7 @@ static int record(struct sweep *s, enum pk_audit_event event, const char *user,
 			return 0;
 		error = pk_wire_result_name(result);
 	}
-	i_error("popkeep: %s is not recorded: %s", pk_audit_event_name(event),
-		error);
+	i_error("popkeep: %s is not recorded: %s", what, error);
 	doveadm_mail_failed_error(&s->cmd.ctx, MAIL_ERROR_TEMP);
 	return -1;
 }
@@ -472,9 +472,9 @@ static void say_totals(const struct sweep *s)
 	unsigned int i;
 
 	for (i = 0; i < COUNTS; i++)
-		str_printfa(text, ", %"PRIu64" %s", s->total[i],
-			    count_names[i]);
-	i_info("popkeep: %"PRIu64" mailboxes%s%s; skipped: %"PRIu64" busy, "
+		str_printfa(text, "%s %"PRIu64" %s", i > 0 ? "," : "",
+			    s->total[i], count_names[i]);
+	i_info("popkeep: %"PRIu64" mailboxes%s:%s; skipped: %"PRIu64" busy, "
 	       "%"PRIu64" braked; failed: %"PRIu64, s->mailboxes,
 	       s->dry_run ? ", would be" : "", str_c(text), s->busy,
 	       s->braked, s->failed);
