@@ -395,8 +395,10 @@ static void show(const struct swept *b, const char *result)
 
 static int skip(struct swept *b, enum mail_error error, const char *why)
 {
+	/* The rows of a dry-run are messages. */
+	if (b->s->dry_run)
+		e_warning(b->puser->user->event, "popkeep: skipped: %s", why);
 	show(b, t_strconcat("skipped: ", why, NULL));
-	e_warning(b->puser->user->event, "popkeep: skipped: %s", why);
 	doveadm_mail_failed_error(&b->s->cmd.ctx, error);
 	return -1;
 }
