@@ -112,6 +112,13 @@ struct pk_maildrop_ops {
 	void (*message_id)(struct pk_maildrop *md, uint32_t msgno, bool look,
 	    char id_r[PK_MESSAGE_ID_SIZE]);
 
+	/*
+	 * The SHA-256 of message msgno as it was sent (32 octets, audit.h), valid
+	 * until the next call; NULL: not known.  A store whose messages the
+	 * session object sends has none: then this may be NULL.
+	 */
+	const uint8_t *(*sha256)(const struct pk_maildrop *md, uint32_t msgno);
+
 	/* What is known of message msgno at time now. */
 	void (*facts)(const struct pk_maildrop *md, uint32_t msgno,
 	    int64_t now, struct pk_facts *facts_r);

@@ -141,7 +141,8 @@ void
 pk_verdicts_item(struct pk_maildrop *md, const struct pk_session *session,
     uint32_t msgno, enum pk_audit_event event, struct pk_audit_item *item_r)
 {
-	const uint8_t *sha256 = pk_session_sha256(session, msgno);
+	const uint8_t *sha256 = md->ops->sha256 != NULL ?
+	    md->ops->sha256(md, msgno) : pk_session_sha256(session, msgno);
 	struct pk_message_info info;
 
 	memset(item_r, 0, sizeof(*item_r));

@@ -2,7 +2,8 @@
 #
 # Sets have_dovecot, and for the plugin's objects DOVECOT_CPPFLAGS (its headers
 # and PK_DOVECOT_*, one for each thing that versions do differently) and
-# dovecot_moduledir.  Dovecot's config.h is not ours: nothing here goes there.
+# dovecot_moduledir, and for tests DOVECOT_LIBS.  Dovecot's config.h is not ours:
+# nothing here goes there.
 AC_DEFUN([PK_DOVECOT], [
 AC_ARG_WITH([dovecot],
     [AS_HELP_STRING([--with-dovecot=DIR],
@@ -30,6 +31,8 @@ AS_IF([test -n "$dovecot_config"], [
 echo "$LIBDOVECOT_INCLUDE" | sed 's/.*-I *//; s/ .*//'`
 	dovecot_moduledir=`. "$dovecot_config" >/dev/null && \
 echo "$dovecot_moduledir"`
+	DOVECOT_LIBS=`. "$dovecot_config" >/dev/null && \
+echo "$LIBDOVECOT -Wl,-rpath,$dovecot_pkglibdir"`
 	AS_IF([test -r "$dovecot_include/lib.h"], [have_dovecot=yes])
 ])
 AS_IF([test $have_dovecot = yes], [
@@ -66,6 +69,8 @@ AS_IF([test $have_dovecot = yes], [
 	PK_DOVECOT_PROBE([USER_TLS], [the TLS of users' connections],
 	    [mail-user.h],
 	    [extern struct mail_user *u; (void)u->conn.end_client_tls_secured;])
+	PK_DOVECOT_PROBE([USER_MASTER], [the master user of users],
+	    [mail-user.h], [extern struct mail_user *u; (void)u->master_user;])
 	PK_DOVECOT_PROBE([CLIENT_EVENT], [events of POP3 clients],
 	    [pop3-common.h],
 	    [extern struct client *c; (void)c->event;])
@@ -80,6 +85,7 @@ AS_IF([test $have_dovecot = yes], [
 	    [struct doveadm_mail_cmd_context c; c.getopt_args = "";])
 ])
 AC_SUBST([DOVECOT_CPPFLAGS])
+AC_SUBST([DOVECOT_LIBS])
 AC_SUBST([dovecot_moduledir])
 AM_CONDITIONAL([HAVE_DOVECOT], [test $have_dovecot = yes])
 AS_CASE([$DOVECOT_CPPFLAGS], [*-DPK_DOVECOT_SETTINGS_GET*],

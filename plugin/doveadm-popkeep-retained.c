@@ -303,6 +303,7 @@ static int change(struct retained *r, struct popkeep_user *puser,
 	if (doveadm_popkeep_policy(&r->cmd, puser) < 0 ||
 	    doveadm_popkeep_must_lock(&r->cmd, puser, &lock) < 0)
 		return -1;
+	(void)r->cmd.api->close_unfinished(puser, NULL);
 	ret = doveadm_popkeep_each(&r->cmd, puser, change_folder, NULL);
 	doveadm_popkeep_unlock(&lock);
 	if (report_missing(r, puser) < 0)

@@ -65,13 +65,14 @@ static void print_policy(struct popkeep_user *puser, int64_t now)
 static const char *
 facts_since(struct doveadm_popkeep *cmd, struct popkeep_user *puser)
 {
-	static const char *const no_guids[] = { NULL };
+	/* Nobody's: only since when facts are kept is read. */
+	static const char *const nobodys[] = { "" };
 	struct popkeep_facts *facts = cmd->api->user_facts(puser);
 	const char *error;
 
 	if (facts == NULL)
 		return NULL;
-	if (cmd->api->facts_load(facts, no_guids, 0, time(NULL),
+	if (cmd->api->facts_load(facts, nobodys, 1, time(NULL),
 				 &error) < 0) {
 		(void)doveadm_popkeep_fail(cmd, puser, MAIL_ERROR_TEMP,
 			t_strdup_printf("facts: %s", error));

@@ -25,12 +25,13 @@ enum count {
 	VANISHED,
 	NOT_DONE,		/* planned, and still there */
 	WOULD,			/* if the rule acted */
+	CLOSED,			/* intents of the past */
 };
-#define COUNTS 6
+#define COUNTS 7
 
 /* As in the records of popkeep sweep. */
 static const char *const count_names[COUNTS] = {
-	"disposed", "retained", "purged", "vanished", "left", "would",
+	"disposed", "retained", "purged", "vanished", "left", "would", "closed",
 };
 
 struct sweep {
@@ -239,6 +240,8 @@ static int sweep_inbox(struct swept *b)
 		b->why = error;
 		return error == NULL ? 0 : -1;
 	}
+	if (!b->s->dry_run)
+		b->count[CLOSED] = api->close_unfinished(b->puser, box);
 	pm = api->maildrop_init(b->puser, box);
 	api->maildrop_load_facts(pm, NULL, time(NULL));
 	ret = sweep_place(b, pm, PK_OCCASION_SWEEP);

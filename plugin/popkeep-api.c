@@ -71,4 +71,5 @@ const struct popkeep_plugin_api popkeep_plugin_api = {
 	.update_run = popkeep_update_run,
 	.update_deinit = popkeep_update_deinit,
 	.restore = popkeep_restore,
+	.close_unfinished = popkeep_close_unfinished,
 };

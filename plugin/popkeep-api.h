@@ -15,6 +15,7 @@
 #include "popkeep-maildrop.h"
 #include "popkeep-restore.h"
 #include "popkeep-retained.h"
+#include "popkeep-unfinished.h"
 #include "popkeep-update.h"
 #include "popkeep-user.h"
 
@@ -76,6 +77,8 @@ struct popkeep_plugin_api {
 	int (*update_run)(struct popkeep_update *u);
 	void (*update_deinit)(struct popkeep_update *u);
 	int (*restore)(struct popkeep_restore *r);
+	unsigned int (*close_unfinished)(struct popkeep_user *puser,
+					 struct mailbox *open);
 };
 
 extern const struct popkeep_plugin_api popkeep_plugin_api;

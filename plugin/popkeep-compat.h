@@ -23,6 +23,13 @@
 #  define popkeep_user_tls(user) ((user)->conn.ssl_secured)
 #endif
 
+/* Has somebody else logged in as the user?  (2.3 says so in userdb fields.) */
+#ifdef PK_DOVECOT_USER_MASTER
+#  define popkeep_user_has_master(user) ((user)->master_user != NULL)
+#else
+#  define popkeep_user_has_master(user) FALSE
+#endif
+
 /* A sync that carries out what was expunged, in every format. */
 #ifdef PK_DOVECOT_SYNC_FULL_WRITE
 #  define POPKEEP_SYNC_WRITE MAILBOX_SYNC_FLAG_FULL_WRITE

@@ -4,7 +4,11 @@
  * several backends share shares them.
  *
  * What is not known is not 'never': whoever decides about a message leans to
- * keeping it.
+ * keeping it.  Where two sessions write of the same message the last one wins;
+ * what the other knew is then unknown.
+ *
+ * In the dict: priv/popkeep/guid:GUID = "1 SEEN DOWNLOADED READ UNCONFIRMED
+ * LAST", priv/popkeep/since and priv/popkeep/login = a time.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -13,6 +17,8 @@
 
 #include "popkeep-compat.h"
 
+struct dict;
+struct dict_op_settings;
 struct mail_user;
 struct popkeep_settings;
 struct popkeep_facts;
@@ -27,19 +33,30 @@ struct popkeep_fact {
 };
 
 /*
- * The store of user's facts, with nothing loaded.  -1: the dict cannot be had;
- * *error_r says why.
+ * The store of user's facts, with nothing loaded; nothing is read or connected
+ * to yet.  -1: the dict cannot be had; *error_r says why.
  */
 int popkeep_facts_init(struct mail_user *user,
 		       const struct popkeep_settings *set,
 		       struct popkeep_facts **facts_r, const char **error_r);
+/*
+ * The same of a dict, which is the store's from now on.  op_set's strings are
+ * used until _deinit(); what is found that is not ours is logged to event.
+ */
+struct popkeep_facts *
+popkeep_facts_init_dict(struct dict *dict,
+			const struct dict_op_settings *op_set,
+			struct event *event);
 /* Nothing that was not committed is kept.  *facts may be NULL. */
 void popkeep_facts_deinit(struct popkeep_facts **facts);
 
 /*
  * Load the facts of the messages with these GUIDs, and since when facts are
- * kept.  Facts begin now (a UNIX time) where they had not begun.  May be called
- * again, for others.  -1: *error_r says why, and nothing is known.
+ * kept.  Facts begin now (a UNIX time) where they had not begun; the next commit
+ * records that.  May be called again, for others; what was loaded is not read
+ * again, and no GUID at all costs nothing and says nothing of since.  An empty
+ * GUID is nobody's: nothing is ever known or kept of it.  -1: *error_r says why,
+ * and nothing is known of what this call would have loaded.
  */
 int popkeep_facts_load(struct popkeep_facts *facts, const char *const *guids,
 		       unsigned int count, time_t now, const char **error_r);
@@ -47,7 +64,10 @@ int popkeep_facts_load(struct popkeep_facts *facts, const char *const *guids,
 /* Since when facts are kept; 0: not loaded. */
 int64_t popkeep_facts_since(const struct popkeep_facts *facts);
 
-/* What was loaded or set of one message; all 0: nothing. */
+/*
+ * What was loaded or set of one message; all 0: nothing.  Valid until facts of
+ * the same GUID change, or _deinit().
+ */
 const struct popkeep_fact *
 popkeep_facts_get(const struct popkeep_facts *facts, const char *guid);
 
@@ -63,7 +83,8 @@ void popkeep_facts_logged_in(struct popkeep_facts *facts, int64_t now);
 
 /*
  * Write what was set since the last commit, durable on return as far as the dict
- * is.  -1: *error_r says why; it may or may not have been written.
+ * is; nothing was set: the dict is not touched.  -1: *error_r says why; it may
+ * or may not have been written, and the next commit tries again.
  */
 int popkeep_facts_commit(struct popkeep_facts *facts, const char **error_r);
 

@@ -152,6 +152,14 @@ static void maildrop_message_id(struct pk_maildrop *md, uint32_t msgno,
 		(void)i_strocpy(id_r, msg->message_id, PK_MESSAGE_ID_SIZE);
 }
 
+static const uint8_t *
+maildrop_sha256(const struct pk_maildrop *md, uint32_t msgno)
+{
+	const struct popkeep_maildrop *pm = from_md(md);
+
+	return pm->hashes != NULL ? pm->hashes[msgno - 1] : NULL;
+}
+
 static int64_t known_time(int64_t when, int64_t now)
 {
 	return when > 0 && when <= now ? when : 0;
@@ -259,6 +267,7 @@ static const struct pk_maildrop_ops popkeep_maildrop_ops = {
 	.count = maildrop_count,
 	.info = maildrop_info,
 	.message_id = maildrop_message_id,
+	.sha256 = maildrop_sha256,
 	.facts = maildrop_facts,
 	.note = maildrop_note,
 	.update = maildrop_update,

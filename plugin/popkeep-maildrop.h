@@ -44,6 +44,7 @@ struct popkeep_maildrop {
 
 	struct mailbox_transaction_context *trans;	/* for looking */
 	struct mail *mail;
+	uint8_t *const *hashes;		/* SHA-256 as sent, by message; or NULL */
 	const char *error;		/* the last one, or NULL */
 	/* Whom we asked to go; else whoever made it go was not us. */
 	bool *acted;

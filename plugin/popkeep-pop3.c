@@ -17,6 +17,7 @@
 
 #include "popkeep-facts.h"
 #include "popkeep-maildrop.h"
+#include "popkeep-unfinished.h"
 #include "popkeep-update.h"
 #include "popkeep-user.h"
 
@@ -24,36 +25,23 @@
 	MODULE_CONTEXT_REQUIRE(obj, popkeep_session_module)
 #define POPKEEP_POP3_BOX_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, popkeep_pop3_storage_module)
-#define POPKEEP_POP3_MAIL_CONTEXT(obj) \
-	MODULE_CONTEXT_REQUIRE(obj, popkeep_pop3_mail_module)
-
-/* A mail of the session that is being sent. */
-struct popkeep_pop3_mail {
-	union mail_module_context module_ctx;
-	struct istream *stream;
-	uoff_t output_at;		/* where its reply began */
-	bool retr;			/* else TOP */
-};
 
 static MODULE_CONTEXT_DEFINE_INIT(popkeep_session_module,
 				  &pop3_module_register);
 static MODULE_CONTEXT_DEFINE_INIT(popkeep_pop3_storage_module,
 				  &mail_storage_module_register);
-static MODULE_CONTEXT_DEFINE_INIT(popkeep_pop3_mail_module,
-				  &mail_module_register);
 
 static pop3_client_created_func_t *next_hook;
 
 /* ---- message numbers ---------------------------------------------------- */
 
-static uint32_t seq_of(const struct client *client, uint32_t msgno)
+uint32_t popkeep_session_seq(const struct client *client, uint32_t msgno)
 {
 	return msgno <= client->msgnum_to_seq_map_count ?
 		client->msgnum_to_seq_map[msgno - 1] : msgno;
 }
 
-/* 0: it is none of the session's. */
-static uint32_t msgno_of(const struct client *client, uint32_t seq)
+uint32_t popkeep_session_msgno(const struct client *client, uint32_t seq)
 {
 	uint32_t i;
 
@@ -72,144 +60,6 @@ uint8_t *popkeep_session_event(struct popkeep_session *s, uint32_t msgno)
 		s->events = i_new(uint8_t, s->count + 1);
 	}
 	return msgno >= 1 && msgno <= s->count ? &s->events[msgno - 1] : NULL;
-}
-
-/* ---- RETR and TOP ------------------------------------------------------- */
-
-static struct popkeep_session *session_of(const struct mail *mail)
-{
-	struct popkeep_user *puser =
-		POPKEEP_USER_CONTEXT(mail->box->list->ns->user);
-
-	return puser != NULL ? puser->session : NULL;
-}
-
-static int popkeep_pop3_get_stream(struct mail *_mail, bool get_body,
-				   struct message_size *hdr_size,
-				   struct message_size *body_size,
-				   struct istream **stream_r)
-{
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct popkeep_pop3_mail *pmail = POPKEEP_POP3_MAIL_CONTEXT(mail);
-	struct popkeep_session *s = session_of(_mail);
-	const char *reason = mail->get_stream_reason;
-	int ret = pmail->module_ctx.super.get_stream(_mail, get_body,
-						     hdr_size, body_size,
-						     stream_r);
-
-	if (ret < 0 || s == NULL || _mail->transaction != s->client->trans ||
-	    reason == NULL || pmail->stream != NULL)
-		return ret;
-	if (strcmp(reason, "RETR") != 0 && strcmp(reason, "TOP") != 0)
-		return ret;
-	pmail->retr = strcmp(reason, "RETR") == 0;
-	pmail->stream = *stream_r;
-	pmail->output_at = s->client->output->offset;
-	return ret;
-}
-
-/*
- * The reply to RETR ends with its dot even where the message could not be read
- * to its end; and what was announced has to have been sent.
- */
-static bool is_whole(const struct popkeep_session *s,
-		     const struct popkeep_pop3_mail *pmail, uint32_t msgno)
-{
-	const struct client *client = s->client;
-	uoff_t announced = client->message_sizes[msgno - 1];
-
-	if (!i_stream_read_eof(pmail->stream) ||
-	    pmail->stream->stream_errno != 0 || client->output->closed)
-		return FALSE;
-	return !pmail->retr ||
-		client->output->offset - pmail->output_at >= announced;
-}
-
-static void reply_ended(struct popkeep_session *s,
-			const struct popkeep_pop3_mail *pmail, uint32_t seq)
-{
-	uint32_t msgno = msgno_of(s->client, seq);
-	uint8_t *event;
-
-	if (msgno == 0 || !is_whole(s, pmail, msgno))
-		return;
-	if (pmail->retr) {
-		popkeep_session_sent(s, msgno);
-		return;
-	}
-	event = popkeep_session_event(s, msgno);
-	if (event != NULL)
-		*event |= PK_EVENT_TOP_WHOLE;
-}
-
-static void popkeep_pop3_mail_close(struct mail *_mail)
-{
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct popkeep_pop3_mail *pmail = POPKEEP_POP3_MAIL_CONTEXT(mail);
-	struct popkeep_session *s = session_of(_mail);
-
-	if (pmail->stream != NULL && s != NULL)
-		reply_ended(s, pmail, _mail->seq);
-	pmail->stream = NULL;
-	pmail->module_ctx.super.close(_mail);
-}
-
-void popkeep_pop3_mail_allocated(struct mail *_mail)
-{
-	struct mail_private *mail = (struct mail_private *)_mail;
-	struct mail_vfuncs *v = mail->vlast;
-	struct popkeep_pop3_mail *pmail;
-
-	if (session_of(_mail) == NULL)
-		return;
-	pmail = p_new(mail->pool, struct popkeep_pop3_mail, 1);
-	pmail->module_ctx.super = *v;
-	mail->vlast = &pmail->module_ctx.super;
-	v->get_stream = popkeep_pop3_get_stream;
-	v->close = popkeep_pop3_mail_close;
-	MODULE_CONTEXT_SET(mail, popkeep_pop3_mail_module, pmail);
-}
-
-/* Lines of what the stream has, after the header; max + 1 is enough. */
-static uintmax_t count_body_lines(struct istream *input, uintmax_t max)
-{
-	const unsigned char *data;
-	bool body = FALSE, empty = TRUE, any = FALSE;
-	uintmax_t lines = 0;
-	size_t i, size;
-
-	while (lines <= max && i_stream_read_more(input, &data, &size) > 0) {
-		for (i = 0; i < size; i++) {
-			any = data[i] != '\n';
-			if (data[i] == '\n') {
-				lines += body ? 1 : 0;
-				body = body || empty;
-				empty = TRUE;
-			} else if (data[i] != '\r') {
-				empty = FALSE;
-			}
-		}
-		i_stream_skip(input, size);
-	}
-	return lines + (body && any ? 1 : 0);
-}
-
-int popkeep_session_is_longer(struct popkeep_session *s, uint32_t msgno,
-			      uint32_t max)
-{
-	struct mail *mail = mail_alloc(s->client->trans,
-				       MAIL_FETCH_STREAM_BODY, NULL);
-	struct istream *input;
-	int ret = -1;
-
-	mail_set_seq(mail, seq_of(s->client, msgno));
-	if (mail_get_stream_because(mail, NULL, NULL, "popkeep", &input) == 0) {
-		ret = count_body_lines(input, max) > max ? 1 : 0;
-		if (input->stream_errno != 0)
-			ret = -1;
-	}
-	mail_free(&mail);
-	return ret;
 }
 
 /* ---- what the session did ----------------------------------------------- */
@@ -311,10 +161,13 @@ static struct popkeep_maildrop *session_maildrop(struct popkeep_session *s)
 	(void)popkeep_session_event(s, 1);
 	for (i = 0; i < client->messages_count; i++)
 		mail_index_lookup_uid(client->mailbox->view,
-				      seq_of(client, i + 1), &uids[i]);
+				      popkeep_session_seq(client, i + 1), &uids[i]);
 	pm = popkeep_maildrop_init_uids(s->puser, client->mailbox, uids,
 					client->messages_count);
 	i_free(uids);
+	for (i = 0; i < pm->count && s->message_ids != NULL; i++)
+		pm->messages[i].message_id = s->message_ids[i];
+	pm->hashes = s->hashes;
 	return pm;
 }
 
@@ -416,7 +269,7 @@ bool popkeep_pop3_expunge(struct popkeep_user *puser, struct mail *mail)
 	if (s == NULL || s->administrative || !s->client->quit_seen ||
 	    s->updated || mail->transaction != s->client->trans)
 		return FALSE;
-	event = popkeep_session_event(s, msgno_of(s->client, mail->seq));
+	event = popkeep_session_event(s, popkeep_session_msgno(s->client, mail->seq));
 	if (event != NULL)
 		*event |= PK_EVENT_DELE;
 	return TRUE;
@@ -449,7 +302,14 @@ popkeep_pop3_sync_deinit(struct mailbox_sync_context *ctx,
 	struct popkeep_session *s = puser->session;
 	int ret = pbox->super.sync_deinit(ctx, status_r);
 
-	if (s == NULL || !s->failed || s->updating)
+	if (s == NULL || s->client->mailbox != box)
+		return ret;
+	/* The first sync, of the login. */
+	if (ret == 0 && !s->closed) T_BEGIN {
+		s->closed = TRUE;
+		(void)popkeep_close_unfinished(puser, box);
+	} T_END;
+	if (!s->failed || s->updating)
 		return ret;
 	mail_storage_set_error(box->storage, MAIL_ERROR_TEMP, s->error);
 	return -1;
@@ -514,11 +374,64 @@ static void apply_rule(struct popkeep_session *s)
 	s->capa = capa_reply(s, now);
 }
 
+/*
+ * login-delay (RFC 2449 section 8.1.1): where Dovecot has not said +OK yet, which
+ * is so with pop3_lock_session.  A login that is refused for that is not
+ * counted, so that it does not begin the delay anew.
+ */
+static bool is_too_early(struct popkeep_session *s)
+{
+	struct popkeep_user *puser = s->puser;
+	const struct pk_user_policy *up = &puser->up;
+	int64_t now = time(NULL), last;
+	struct popkeep_facts *facts;
+	const char *error;
+
+	if (puser->policy != POPKEEP_POLICY_KNOWN ||
+	    !s->client->set->pop3_lock_session ||
+	    !pk_rule_binds(up, now) || up->rule.login_delay == 0)
+		return FALSE;
+	facts = popkeep_user_facts(puser);
+	if (facts == NULL || popkeep_facts_last_login(facts, &last,
+						      &error) < 0)
+		return FALSE;
+	if (last > 0 && last <= now &&
+	    now - last < (int64_t)up->rule.login_delay) {
+		client_send_line(s->client, "%s", t_str_rtrim(
+			pk_login_refusal(PK_LOGIN_TOO_EARLY), "\r\n"));
+		(void)o_stream_flush(s->client->output);
+		o_stream_close(s->client->output);
+		puser->user->error = "popkeep: login-delay: too early";
+		return TRUE;
+	}
+	popkeep_facts_logged_in(facts, now);
+	commit_facts(s);
+	return FALSE;
+}
+
+/* Who checked the credential does not learn that it led to a session. */
+static void record_login(struct popkeep_session *s)
+{
+	struct pk_audit_item item;
+	struct pk_wire w;
+
+	if (s->puser->policy != POPKEEP_POLICY_KNOWN)
+		return;
+	i_zero(&item);
+	item.event = PK_AUDIT_LOGIN;
+	popkeep_user_begin(s->puser, &w, PK_WIRE_QUIET, FALSE);
+	if (pk_wire_put_item(&w, &item))
+		popkeep_user_tell(s->puser, &w);
+}
+
 void popkeep_pop3_namespaces_created(struct popkeep_user *puser)
 {
 	struct popkeep_session *s = puser->session;
 
-	if (s == NULL || s->administrative)
+	if (s == NULL)
+		return;
+	s->administrative = popkeep_user_is_administrative(puser);
+	if (s->administrative)
 		return;
 	if (popkeep_user_ask(puser, FALSE) == POPKEEP_POLICY_REFUSED) {
 		puser->user->error = "popkeep: the policy cannot tell yet "
@@ -526,6 +439,9 @@ void popkeep_pop3_namespaces_created(struct popkeep_user *puser)
 		return;
 	}
 	apply_rule(s);
+	if (is_too_early(s))
+		return;
+	record_login(s);
 	popkeep_lines_begin(s);
 }
 

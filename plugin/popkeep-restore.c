@@ -118,14 +118,11 @@ static int record(struct popkeep_restore *r, uint32_t from, uint32_t end)
 	return 0;
 }
 
-int popkeep_restore(struct popkeep_restore *r)
+static int restore(struct popkeep_restore *r)
 {
-	uint32_t msgno = 1, from, i;
+	uint32_t msgno = 1, from;
 	int ret;
 
-	/* What cannot be read is not moved. */
-	for (i = 1; i <= r->pm->count; i++)
-		(void)popkeep_maildrop_look(r->pm, i);
 	do {
 		from = msgno;
 		ret = intend(r, &msgno);
@@ -140,4 +137,19 @@ int popkeep_restore(struct popkeep_restore *r)
 	if (r->error == NULL)
 		r->error = "not all could be moved";
 	return -1;
+}
+
+int popkeep_restore(struct popkeep_restore *r)
+{
+	uint32_t i;
+	int ret;
+
+	/* What cannot be read is not moved. */
+	for (i = 1; i <= r->pm->count; i++)
+		(void)popkeep_maildrop_look(r->pm, i);
+	if (popkeep_user_lock(r->pm->puser, &r->error) < 0)
+		return -1;
+	ret = restore(r);
+	popkeep_user_unlock(r->pm->puser);
+	return ret;
 }

@@ -1,6 +1,7 @@
 /*
- * The inside of a POP3 session: popkeep-pop3.c has its beginning, its mails and
- * its end; popkeep-lines.c the lines of its client.  Nobody else includes this.
+ * The inside of a POP3 session: popkeep-pop3.c has its beginning and its end,
+ * popkeep-lines.c the lines of its client, popkeep-replies.c RETR and TOP,
+ * popkeep-confirm.c which downloads are confirmed.  Nobody else includes this.
  *
  * SPDX-License-Identifier: ISC
  */
@@ -38,6 +39,9 @@ struct popkeep_session {
 	uint8_t *events;
 	unsigned int count;
 
+	const char **message_ids;	/* of what was read, by message */
+	uint8_t **hashes;		/* the same: SHA-256 as sent */
+
 	/* Confirmed downloads (engine/session.h). */
 	ARRAY(struct popkeep_download) downloads;
 	unsigned int confirmed;		/* so many of them are */
@@ -48,6 +52,7 @@ struct popkeep_session {
 	uint32_t top;
 	const char *capa;		/* the reply to CAPA; NULL: Dovecot's */
 
+	bool closed;			/* what a crash has left */
 	bool administrative;		/* a master user: no facts, no rule */
 	bool updating, updated;		/* QUIT */
 	bool failed;			/* not all could be done */
@@ -68,6 +73,12 @@ void popkeep_session_line(struct popkeep_session *s, uoff_t at);
 
 /* Octets of output that have left every queue that can be seen. */
 uoff_t popkeep_session_left(const struct popkeep_session *s);
+
+/*
+ * Sequence and message number; 0: the message is none of the session's.
+ */
+uint32_t popkeep_session_seq(const struct client *client, uint32_t msgno);
+uint32_t popkeep_session_msgno(const struct client *client, uint32_t seq);
 
 /* The event bits of message msgno, to be changed; NULL: no such message. */
 uint8_t *popkeep_session_event(struct popkeep_session *s, uint32_t msgno);

@@ -21,7 +21,8 @@ static const struct setting_define popkeep_setting_defines[] = {
 	DEF(STR, popkeep_socket),
 	DEF(STR, popkeep_retention),
 	DEF(STR, popkeep_retained),
-	{ .type = SET_FILTER_NAME, .key = "popkeep_facts" },
+	{ .type = SET_FILTER_NAME, .key = POPKEEP_FACTS },
+	{ .type = SET_FILTER_NAME, .key = POPKEEP_FACTS_DEFAULT },
 
 	SETTING_DEFINE_LIST_END
 };
@@ -32,12 +33,26 @@ static const struct popkeep_settings popkeep_default_settings = {
 	.popkeep_retained = DEFAULT_RETAINED,
 };
 
+/*
+ * Dovecot adds the dicts that an administrator names to those of defaults, and
+ * then refuses two of them: ours has a filter of its own, which is used where
+ * popkeep_facts has none.
+ */
+static const struct setting_keyvalue popkeep_default_settings_keyvalue[] = {
+	{ POPKEEP_FACTS_DEFAULT"/dict", "file" },
+	{ POPKEEP_FACTS_DEFAULT"/dict/file/dict_driver", "file" },
+	{ POPKEEP_FACTS_DEFAULT"/dict/file/dict_file_path",
+	  "%{home}/popkeep.facts" },
+	{ NULL, NULL }
+};
+
 const struct setting_parser_info popkeep_setting_parser_info = {
 	.name = "popkeep",
 	.plugin_dependency = "lib95_popkeep_plugin",
 
 	.defines = popkeep_setting_defines,
 	.defaults = &popkeep_default_settings,
+	.default_settings = popkeep_default_settings_keyvalue,
 
 	.struct_size = sizeof(struct popkeep_settings),
 	.pool_offset1 = 1 + offsetof(struct popkeep_settings, pool),

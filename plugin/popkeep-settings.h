@@ -24,6 +24,10 @@ struct popkeep_settings {
 };
 
 #ifdef PK_DOVECOT_SETTINGS_GET
+/* Filters of 2.4: the dict of facts; the one that is used if there is none. */
+#define POPKEEP_FACTS "popkeep_facts"
+#define POPKEEP_FACTS_DEFAULT "popkeep_facts_default"
+
 extern const struct setting_parser_info popkeep_setting_parser_info;
 #endif
 

@@ -175,7 +175,8 @@ static int judge(struct popkeep_update *u)
 	return -1;
 }
 
-int popkeep_update_run(struct popkeep_update *u)
+/* Decided as often as the policy changes meanwhile. */
+static int run(struct popkeep_update *u)
 {
 	struct popkeep_user *puser = u->pm->puser;
 	unsigned int tries;
@@ -188,7 +189,7 @@ int popkeep_update_run(struct popkeep_update *u)
 				"asked";
 			break;
 		}
-		if (decide(u) < 0)
+		if (tries > 0 && decide(u) < 0)
 			return -1;
 		if (u->look != NULL && !u->look(&u->v, u->context))
 			return 0;
@@ -199,6 +200,24 @@ int popkeep_update_run(struct popkeep_update *u)
 	if (ret == 0 && u->error == NULL)
 		u->error = "the policy changes all the time";
 	return judge(u);
+}
+
+int popkeep_update_run(struct popkeep_update *u)
+{
+	int ret;
+
+	if (decide(u) < 0)
+		return -1;
+	/* Most sessions end here. */
+	if (u->v.planned == 0 && u->v.would == 0 && u->look == NULL)
+		return judge(u);
+	if (popkeep_user_lock(u->pm->puser, &u->error) < 0) {
+		u->left = pk_verdicts_left(&u->v);
+		return -1;
+	}
+	ret = run(u);
+	popkeep_user_unlock(u->pm->puser);
+	return ret;
 }
 
 void popkeep_update_deinit(struct popkeep_update *u)

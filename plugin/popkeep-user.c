@@ -5,6 +5,7 @@
  */
 #include "popkeep-user.h"
 #include "net.h"
+#include "file-lock.h"
 #include "mail-storage-private.h"
 
 #include "popkeep-facts.h"
@@ -109,6 +110,39 @@ void popkeep_user_tell(struct popkeep_user *puser, struct pk_wire *w)
 			  error);
 }
 
+/* ---- the lock ----------------------------------------------------------- */
+
+#define LOCK_NAME	"popkeep.lock"
+#define LOCK_SECONDS	20
+
+int popkeep_user_lock(struct popkeep_user *puser, const char **error_r)
+{
+	int ret;
+
+	if (puser->locked++ > 0)
+		return 0;
+	ret = mail_user_lock_file_create(puser->user, LOCK_NAME, LOCK_SECONDS,
+					 &puser->lock, error_r);
+	if (ret > 0)
+		return 0;
+	puser->lock = NULL;
+	if (ret == 0) {
+		puser->locked--;
+		*error_r = "another process is deleting messages";
+		return -1;
+	}
+	/* A disk that is full must not keep anybody from deleting. */
+	e_warning(puser->user->event, "popkeep: no lock: %s", *error_r);
+	return 0;
+}
+
+void popkeep_user_unlock(struct popkeep_user *puser)
+{
+	i_assert(puser->locked > 0);
+	if (--puser->locked == 0)
+		file_lock_free(&puser->lock);
+}
+
 /* ---- facts -------------------------------------------------------------- */
 
 struct popkeep_facts *popkeep_user_facts(struct popkeep_user *puser)
@@ -124,12 +158,25 @@ struct popkeep_facts *popkeep_user_facts(struct popkeep_user *puser)
 	return puser->facts;
 }
 
+bool popkeep_user_is_administrative(const struct popkeep_user *puser)
+{
+	const char *const *field = puser->user->userdb_fields;
+
+	for (; field != NULL && *field != NULL; field++) {
+		if (strncmp(*field, "master_user=", 12) == 0)
+			return TRUE;
+	}
+	return popkeep_user_has_master(puser->user);
+}
+
 /* ---- a new one ---------------------------------------------------------- */
 
 static void popkeep_user_deinit(struct mail_user *user)
 {
 	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(user);
 
+	puser->locked = 0;
+	file_lock_free(&puser->lock);
 	popkeep_facts_deinit(&puser->facts);
 	popkeep_ask_deinit(&puser->ask);
 	popkeep_settings_free(&puser->set);

@@ -46,6 +46,9 @@ struct popkeep_user {
 	struct popkeep_session *session;	/* POP3; else NULL */
 	/* The plugin itself is at work: its own changes are not looked at. */
 	unsigned int own;
+	/* Between intents and their outcomes. */
+	struct file_lock *lock;
+	unsigned int locked;
 };
 
 extern MODULE_CONTEXT_DEFINE(popkeep_user_module, &mail_user_module_register);
@@ -65,6 +68,16 @@ bool popkeep_user_is_concerned(const struct popkeep_user *puser);
 /* Begin a packet of records, with the context of the user's session. */
 void popkeep_user_begin(struct popkeep_user *puser, struct pk_wire *w,
 			uint32_t flags, bool of_policy);
+
+/*
+ * From before intents to behind their outcomes, so that nobody closes them in
+ * between as those of a crash.  -1: another process has it; *error_r says so.
+ */
+int popkeep_user_lock(struct popkeep_user *puser, const char **error_r);
+void popkeep_user_unlock(struct popkeep_user *puser);
+
+/* Is it somebody else who has logged in as the user? */
+bool popkeep_user_is_administrative(const struct popkeep_user *puser);
 
 /* Send a packet of records that nobody waits for; a failure is logged. */
 void popkeep_user_tell(struct popkeep_user *puser, struct pk_wire *w);

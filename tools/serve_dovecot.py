@@ -15,6 +15,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 
 from serve_common import (BUILD, ROOT, clock, die, environment, find_built,
@@ -211,6 +212,9 @@ def make_users(a, uid, gid):
             # A secret may have a ':' in it.
             secrets.append("%s:{PLAIN.b64}%s" % (user.name, base64.b64encode(
                 user.secret.encode()).decode()))
+    # The account phase of those who have logged in by APOP.
+    write(a.values["pam-confdir"] + "/popkeep-account",
+          "account required pam_permit.so\n", 0o644)
     owner = auth_user()
     for name, text in (("users", lines), ("secrets", secrets)):
         path = a.home + "/" + name
@@ -235,26 +239,43 @@ def block(name, *lines):
     return ["%s {" % name] + ["  " + line for line in inner] + ["}"]
 
 
+def passdb(a, name, driver, mechanisms=None, **settings):
+    """A block; settings have their names of 2.4."""
+    new = a.version >= (2, 4)
+    lines = ["driver = " + driver]
+    if mechanisms:
+        lines.append("mechanisms%s = %s" % ("_filter" if new else "",
+                                            mechanisms))
+    if driver == "passwd-file" and not new:
+        lines.append("args = username_format=%u " + settings["path"])
+    elif not new:
+        lines.append("args = " + " ".join(
+            "%s=%s" % (k.replace("_", "-"), v) for k, v in settings.items()))
+    else:
+        prefix = {"passwd-file": "passwd_file_", "popkeep": "passdb_popkeep_"}
+        lines += ["%s%s = %s" % (prefix[driver], k, v)
+                  for k, v in settings.items()]
+    return block("passdb " + name if new else "passdb", *lines)
+
+
 def passdbs(a):
-    """The gate, if it is built; passwords for all but APOP; secrets for it."""
-    lines, new = [], a.version >= (2, 4)
-    for name, mechanisms, path in (("passwords", "plain login", "users"),
-                                   ("secrets", "apop", "secrets")):
-        path = a.home + "/" + path
-        if name == "secrets" and not a.has_apop:
-            continue
-        lines += block(
-            "passdb " + name, "driver = passwd-file",
-            "passwd_file_path = " + path,
-            "mechanisms_filter = " + mechanisms) if new else block(
-            "passdb", "driver = passwd-file",
-            "args = username_format=%u " + path, "mechanisms = " + mechanisms)
-    if "libauthdb_popkeep.so" in a.has:
-        socket = a.values["policy-socket"]
-        lines = (block("passdb gate", "driver = popkeep", "mode = gate",
-                       "socket = " + socket) if new else block(
-                 "passdb", "driver = popkeep",
-                 "args = mode=gate socket=" + socket)) + lines
+    """The gate; passwords for all but APOP; secrets for it.
+
+    These are popkeep's own if its driver is built, else Dovecot's."""
+    driver = "libauthdb_popkeep.so" in a.has
+    socket = a.values["policy-socket"]
+    lines = passdb(a, "gate", "popkeep", mode="gate",
+                   socket=socket) if driver else []
+    lines += passdb(a, "passwords", "passwd-file", "plain login",
+                    path=a.home + "/users")
+    if a.has_apop and driver:
+        lines += passdb(a, "secrets", "popkeep", "apop", mode="login",
+                        socket=socket, secrets=a.values["secrets"],
+                        secrets_key=a.values["secrets-key"],
+                        pam_confdir=a.values["pam-confdir"])
+    elif a.has_apop:
+        lines += passdb(a, "secrets", "passwd-file", "apop",
+                        path=a.home + "/secrets")
     return lines
 
 
@@ -383,11 +404,35 @@ def policyd_argv(a):
     return argv
 
 
+def guard(pid, word):
+    """End pid, which has word in its command line, when we are gone.
+
+    The kernel does that for a daemon of our uid only (PR_SET_PDEATHSIG)."""
+    here, there = os.pipe()
+    if os.fork() != 0:
+        os.close(here)
+        return there			# open as long as we live
+    os.setsid()
+    os.close(there)
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    os.read(here, 1)
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            if os.fsencode(word) in f.read():
+                os.kill(pid, signal.SIGTERM)
+    except OSError:
+        pass
+    os._exit(0)
+
+
 def start(a, config, log):
     """popkeep-policyd and dovecot, in this order."""
     env = environment()
     env.update(clock(a))
     policyd = spawn(policyd_argv(a), env, a.dir, log)
+    a.guard = guard(policyd.pid, a.values["policy-socket"])
 
     def before():
         if a.namespace and not a.no_plugin:

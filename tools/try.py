@@ -107,8 +107,9 @@ def fill(maildir, messages):
 def stored(maildir):
     files = []
     for folder in ("new", "cur"):
-        files += [os.path.join(maildir, folder, n)
-                  for n in os.listdir(os.path.join(maildir, folder))]
+        place = os.path.join(maildir, folder)
+        if os.path.isdir(place):
+            files += [os.path.join(place, n) for n in os.listdir(place)]
     return len(files), sum(os.path.getsize(f) for f in files)
 
 
@@ -155,7 +156,9 @@ class Demo:
     # Those of the policy; the others are drained by their clients.
     ruled = ("carol", "dave")
 
-    def __init__(self):
+    def __init__(self, dovecot):
+        self.dovecot = dovecot
+        self.name = "Dovecot" if dovecot else "popkeepd"
         self.dir = tempfile.mkdtemp(prefix="popkeep-try.")
         os.chmod(self.dir, 0o755)
         self.port, self.tls_port = free_ports()
@@ -167,7 +170,7 @@ class Demo:
             f.write(POLICY)
         argv = [HERE + "/serve", "--no-build", "--dir", self.dir, "--port",
                 str(self.port), "--tls-port", str(self.tls_port),
-                "--policy", policy]
+                "--policy", policy] + (["--dovecot"] if self.dovecot else [])
         for user, (password, secret) in self.users.items():
             argv += ["--user", user, "--password", password]
             if secret:
@@ -175,7 +178,13 @@ class Demo:
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE,
                                         start_new_session=True)
         if self.process.stdout.readline() != b"ready\n":
-            sys.exit("tools/try: popkeepd does not start")
+            sys.exit("tools/try: %s does not start" % self.name)
+
+    def described(self):
+        if not self.dovecot:
+            return self.name
+        version = re.search(r"Dovecot v(\S+)", open(self.dir + "/log").read())
+        return "Dovecot %s with popkeep's plugin" % version[1]
 
     def stop(self):
         if self.process:
@@ -185,6 +194,11 @@ class Demo:
 
     def maildir(self, user, place="Maildir"):
         return self.dir + ("/" if user == "ann" else "/%s/" % user) + place
+
+    def retained(self, user):
+        # The plugin has a folder there for each folder.
+        return self.maildir(user, "popkeep-retained") + (
+            "/.INBOX" if self.dovecot else "")
 
     @property
     def certificate(self):
@@ -296,21 +310,25 @@ def drain_by_apop(demo, messages):
     return compare(got, [sent(m).replace(b"\r\n", b"\n") for _, m in messages])
 
 
-def drain_by_tls(demo, messages):
-    """curl fetches every message of ann's over TLS, then deletes it."""
-    url = "pop3s://127.0.0.1:%d/" % demo.tls_port
-    base = ["curl", "-sS", "--cacert", demo.certificate, "-u",
-            "ann:" + demo.users["ann"][0]]
+def drain_by_curl(demo, user, messages, apop=False):
+    """curl fetches every message of the user's, then deletes it."""
+    password, secret = demo.users[user]
+    url = "pop3://127.0.0.1:%d/" % demo.port if apop else \
+        "pop3s://127.0.0.1:%d/" % demo.tls_port
+    shown = "--login-options AUTH=+APOP " if apop else ""
+    base = ["curl", "-sS", *shown.split(), "--cacert", demo.certificate, "-u",
+            user + ":" + (secret if apop else password)]
     got = []
-    client("curl -u ann:... %s[1-%d] -o '#1.eml'" % (url, len(messages)),
-           base + ["%s[1-%d]" % (url, len(messages)), "-o",
-                   demo.dir + "/#1.eml"])
+    client("curl %s-u %s:... %s[1-%d] -o '#1.eml'" % (
+        shown, user, url, len(messages)),
+        base + ["%s[1-%d]" % (url, len(messages)), "-o",
+                demo.dir + "/#1.eml"])
     for number in range(1, len(messages) + 1):
         with open("%s/%d.eml" % (demo.dir, number), "rb") as f:
             got.append(f.read())
     # Number 1 is the next one each time.
-    print("   " + paint("36", "$ curl -u ann:... -X DELE %s1        "
-                        "(%d times)" % (url, len(messages))))
+    print("   " + paint("36", "$ curl %s-u %s:... -X DELE %s1  (%d times)" % (
+        shown and "... ", user, url, len(messages))))
     for _ in messages:
         for _ in range(50):
             done = subprocess.run(base + ["-I", "-X", "DELE", url + "1"],
@@ -332,8 +350,7 @@ def download_and_leave(demo, user):
 
 def policy_rows(demo):
     return [(user, "%d messages" % stored(demo.maildir(user))[0],
-             "%d messages" % stored(demo.maildir(user,
-                                                 "popkeep-retained"))[0])
+             "%d messages" % stored(demo.retained(user))[0])
             for user in demo.ruled]
 
 
@@ -353,16 +370,19 @@ def policy_works(demo):
         time.sleep(0.05)
     table(policy_rows(demo), ("mailbox", "in the Maildir", "retained"))
     return [stored(demo.maildir(u))[0] for u in demo.ruled] == [0, 0] and \
-        stored(demo.maildir("dave", "popkeep-retained"))[0] == 3
+        stored(demo.retained("dave"))[0] == 3
 
 
 def audit_rows(demo):
     time.sleep(0.2)
     with open(demo.dir + "/audit.log") as f:
         records = [json.loads(line) for line in f]
-    table([(r["seq"], r["time"][11:19], r["event"], r["user"],
-            cut(r["uidl"], 18), r.get("reason", "-"))
-           for r in records if "uidl" in r and r["user"] in demo.ruled],
+    rows = [(r["seq"], r["time"][11:19], r["event"], r["user"],
+             cut(r["uidl"], 18), r.get("reason", "-"))
+            for r in records if "uidl" in r and r["user"] in demo.ruled]
+    if not rows:
+        raise SystemExit("tools/try: nothing of it is in the audit log")
+    table(rows,
           ("seq", "time", "event", "user", "unique-id", "reason"))
     print("\n   Each line has the SHA-256 of the line before; an intent is on "
           "disk before\n   the message is touched.\n")
@@ -408,15 +428,17 @@ def log_lines(demo):
     # One line of each kind: the curls above left many of the same.
     seen, shown = set(), []
     for line in lines:
-        kind = re.findall(r" ([a-z-]+):|(user=\S+)|(mech=\S+)|(retr=\d+)", line)
+        kind = re.findall(r" ([a-z-]+):|(user=\S+)|(mech=\S+)|(retr=\d+)|"
+                          r"(pop3\(\w+\))|(method=\w+)|(del=\d+)", line)
         if str(kind) not in seen:
             shown.append(line)
         seen.add(str(kind))
     for line in shown:
         # The date says nothing here; the rest may be longer than a line.
-        line = re.sub(r"^(\S*T)?(\d\d:\d\d:\d\d)[.\d]*Z? popkeepd ", r"\2 ",
-                      line)
-        code = "33" if re.search(r" (notice|warning|error) ", line) else "0"
+        line = re.sub(r"^(\S*T)?(\d\d:\d\d:\d\d)[.\d]*Z? (popkeepd )?",
+                      r"\2 ", line)
+        code = "33" if re.search(r" (notice|warning|error)[: ]", line, re.I) \
+            else "0"
         first = True
         while line.strip():
             at = len(line)
@@ -443,16 +465,19 @@ def farewell(demo):
 
    popkeep=%(tool)s
    $popkeep -f %(dir)s/.popkeep/popkeepd.conf explain dave
-       also: check, sweep --all --dry-run, hold list, retained list dave,
-       audit verify, audit show
+       also: %(also)s
 
    Mailbox of ann   %(ann)s
    Mailbox of bob   %(bob)s
    Log, audit log   %(dir)s/log, audit.log
    Report on it     %(dir)s/report.html
-   Configuration    %(dir)s/.popkeep/popkeepd.conf
+   Configuration    %(dir)s/.popkeep/%(conf)s
    Policy           %(dir)s/policy.conf""" % {
         "tool": os.path.relpath(tool()),
+        "also": "check, hold list, policy, audit verify, audit show"
+        if demo.dovecot else "check, sweep --all --dry-run, hold list, "
+        "retained list dave,\n       audit verify, audit show",
+        "conf": "dovecot/dovecot.conf" if demo.dovecot else "popkeepd.conf",
         "tls": demo.tls_port, "port": demo.port, "cert": demo.certificate,
         "password": demo.users["ann"][0], "secret": demo.users["bob"][1],
         "ann": demo.maildir("ann"), "bob": demo.maildir("bob"),
@@ -470,14 +495,17 @@ def show(demo):
           ("", "message", "stored", "as POP3 sends it"))
     before = {u: stored(demo.maildir(u)) for u in drained}
 
-    section(2, "A session, over TLS (C: client, S: popkeepd)")
+    section(2, "A session, over TLS (C: client, S: %s)" % demo.name)
     dialogue(demo)
 
-    section(3, "mpop drains bob's mailbox: APOP, the secret is never sent")
-    good = drain_by_apop(demo, messages)
+    # mpop takes no timestamp with a '=' in it, and Dovecot's has two.
+    section(3, "%s drains bob's mailbox: APOP, the secret is never sent" % (
+        "curl" if demo.dovecot else "mpop"))
+    good = drain_by_curl(demo, "bob", messages, apop=True) if demo.dovecot \
+        else drain_by_apop(demo, messages)
 
     section(4, "curl drains ann's mailbox: a password, over TLS")
-    good = drain_by_tls(demo, messages) and good
+    good = drain_by_curl(demo, "ann", messages) and good
 
     section(5, "Before and after")
     after = {u: stored(demo.maildir(u)) for u in drained}
@@ -493,22 +521,21 @@ def show(demo):
     section(7, "What the audit log says of it")
     audit_rows(demo)
 
-    section(8, "What popkeepd logged")
+    section(8, "What %s logged" % demo.name)
     log_lines(demo)
     return good
 
 
 def main():
     once = "--once" in sys.argv[1:]
-    demo = Demo()
+    demo = Demo("--dovecot" in sys.argv[1:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
     try:
         demo.start()
-        as_root = os.geteuid() == 0
-        print("popkeepd runs on 127.0.0.1, ports %d and %d (TLS), %s." % (
-            demo.port, demo.tls_port, "privileges separated" if as_root
-            else "unprivileged"))
+        print("%s runs on 127.0.0.1, ports %d and %d (TLS), %s." % (
+            demo.described(), demo.port, demo.tls_port,
+            "privileges separated" if os.geteuid() == 0 else "unprivileged"))
         good = show(demo)
         if not once:
             for user in demo.users:

@@ -69,6 +69,46 @@ def each(*rows):
     return register
 
 
+def each_front_end(function):
+    """Decorator: a test for popkeepd and one for Dovecot, function(dovecot).
+
+    function(dovecot) hands it on to Server(dovecot=dovecot)."""
+    title = function.__doc__.strip().splitlines()[0]
+    for name, dovecot in (("popkeepd", False), ("dovecot", True)):
+        TESTS.append((function.__module__,
+                      "%s-%s" % (function.__name__, name),
+                      "%s: %s" % (title, name), function, (dovecot,)))
+    return function
+
+
+def find_program(name):
+    """A program that may be where only root looks for it, or None."""
+    return shutil.which(name, path=os.environ.get("PATH", "") +
+                        ":/usr/sbin:/usr/local/sbin")
+
+
+def needs_dovecot(plugin=True):
+    """Skip, unless there is a Dovecot, and a plugin that was built for it."""
+    if not find_program("dovecot"):
+        raise Skip("no dovecot here")
+    if SANITIZED:
+        raise Elsewhere			# ASan must be the first library
+    if plugin and not plugin_modules():
+        raise Skip("the plugin is not built: no headers of Dovecot here")
+
+
+def dovecot_version():
+    """(2, 3, 19) or what it is."""
+    said = run([find_program("dovecot"), "--version"]).decode()
+    return tuple(int(n) for n in re.findall(r"\d+", said.split()[0])[:3])
+
+
+def plugin_modules():
+    """Everything that was built for Dovecot: name -> path."""
+    return {os.path.basename(path): path for path in
+            glob.glob(BUILD + "/plugin/.libs/*.so")}
+
+
 def needs(*programs):
     for program in programs:
         if not shutil.which(program) and not os.path.exists(program):
@@ -186,12 +226,22 @@ class Server:
 
     policy: text of the policy's file.  clock: seconds that popkeepd lives in
     the future; at: or the second at which its time stands still.  rules: user
-    -> rule that the users file names.  secretless: users without a secret."""
+    -> rule that the users file names.  secretless: users without a secret.
+
+    dovecot: a Dovecot with the plugin instead of popkeepd; settings are then
+    for popkeep-policyd, dovecot_set lines for Dovecot.  imap: it has IMAP, at
+    imap_port.  plugin=False: a Dovecot as if popkeep were not there.  A clock
+    given by at goes on from there."""
 
     def __init__(self, users=("ann",), settings=(), messages=(), options=(),
                  directory=None, word="pass word of ", policy=None, clock=0,
-                 at=None, rules=None, secretless=()):
+                 at=None, rules=None, secretless=(), dovecot=False,
+                 dovecot_set=(), imap=False, plugin=True):
+        if dovecot:
+            needs_dovecot(plugin)
         self.word = word		# the start of every password
+        self.dovecot, self.plugin, self.imap = dovecot, plugin, imap
+        self.dovecot_set = list(dovecot_set)
         self.users = list(users)
         self.settings, self.options = list(settings), list(options)
         self.policy, self.clock, self.at = policy, clock, at
@@ -199,7 +249,7 @@ class Server:
         self.own_dir = directory is None
         self.dir = directory or tempfile.mkdtemp(prefix="popkeep-e2e.")
         os.chmod(self.dir, 0o755)
-        self.port, self.tls_port = free_ports()
+        self.choose_ports()
         self.process = None
         self.began = False		# its ports are known to others
         self.deaths = False		# True: the test kills processes
@@ -207,6 +257,9 @@ class Server:
         if messages:
             for user in self.users:
                 self.fill(user, messages)
+
+    def choose_ports(self):
+        self.port, self.tls_port, self.imap_port = free_ports(3)
 
     def home(self, user=None):
         user = user or self.users[0]
@@ -232,7 +285,7 @@ class Server:
             if self.began or not re.search(
                     "is taken|Address already in use", complaint):
                 break
-            self.port, self.tls_port = free_ports()
+            self.choose_ports()
             os.unlink(self.dir + "/serve.err")
         raise AssertionError("tools/serve: " + complaint)
 
@@ -256,6 +309,8 @@ class Server:
             find_faketime()
             self.set_clock(self.at)
             argv += ["--clock-file", self.dir + "/clock"]
+        if self.dovecot:
+            argv += self.dovecot_options()
         for setting in self.settings:
             argv += ["--set", setting]
         errors = open(self.dir + "/serve.err", "ab")
@@ -268,6 +323,16 @@ class Server:
         self.process.wait()
         with open(self.dir + "/serve.err") as f:
             return "%r, %s" % (line, f.read()[-2000:])
+
+    def dovecot_options(self):
+        argv = ["--dovecot"]
+        if self.imap:
+            argv += ["--imap-port", str(self.imap_port)]
+        if not self.plugin:
+            argv += ["--no-plugin"]
+        for line in self.dovecot_set:
+            argv += ["--dovecot-set", line]
+        return argv
 
     def stop(self):
         if self.process is None:
@@ -283,7 +348,8 @@ class Server:
         self.process = None
         errors = open(self.dir + "/serve.err").read()
         same((status, errors), (0, ""), "end of tools/serve")
-        words = ["Sanitizer", "runtime error:", "Assertion", "sent nonsense"]
+        words = ["Sanitizer", "runtime error:", "Assertion", "sent nonsense",
+                 ": Panic: ", ": Fatal: "]
         if not self.deaths:
             words += ["died of signal", "ended with status"]
         for word in words:
@@ -304,10 +370,14 @@ class Server:
         self.start()
 
     def set_clock(self, at):
-        """Its time stands still at this second, from now on."""
+        """Its time stands still at this second, from now on.
+
+        Dovecot's goes on from there."""
         self.at = at
+        self.ahead = at - time.time()
         with open(self.dir + "/clock.new", "w") as f:
-            f.write(time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(at)))
+            f.write("%+d\n" % self.ahead if self.dovecot else
+                    time.strftime("%Y-%m-%d %H:%M:%S\n", time.gmtime(at)))
         os.rename(self.dir + "/clock.new", self.dir + "/clock")
 
     # The policy, and what was recorded.
@@ -325,11 +395,26 @@ class Server:
         self.process.send_signal(signal.SIGHUP)
         self.until_log("policy: file=" if good else
                        "the old one stays in force", after=at)
-        self.until_log("start:", after=at)
+        if not self.dovecot:
+            self.until_log("start:", after=at)
 
     def now(self):
         """What time it is for popkeepd."""
-        return time.time() + self.clock if self.at is None else self.at
+        if self.at is None:
+            return time.time() + self.clock
+        return time.time() + self.ahead if self.dovecot else self.at
+
+    def fake_time(self):
+        """The environment of a program that is to have the server's time."""
+        if not self.clock and self.at is None:
+            return {}
+        stands = self.at is not None and not self.dovecot
+        return dict(LD_PRELOAD=find_faketime(), FAKETIME_DONT_RESET="1",
+                    FAKETIME_DONT_FAKE_MONOTONIC="1", TZ="UTC",
+                    FAKETIME_DISABLE_SHM="1", NO_FAKE_STAT="1",
+                    FAKETIME=time.strftime("%Y-%m-%d %H:%M:%S",
+                                           time.gmtime(self.at)) if stands
+                    else "%+ds" % (self.now() - time.time()))
 
     def audit(self, settle=True):
         """The records of the audit log.  settle: wait until none comes."""
@@ -356,14 +441,7 @@ class Server:
 
     def tool(self, *argv, status=0, stdin=""):
         """popkeep with this server's configuration, at its time: its output."""
-        env = dict(os.environ)
-        if self.clock or self.at is not None:
-            env.update(LD_PRELOAD=find_faketime(), FAKETIME_DONT_RESET="1",
-                       FAKETIME_DONT_FAKE_MONOTONIC="1", TZ="UTC",
-                       FAKETIME_DISABLE_SHM="1", NO_FAKE_STAT="1",
-                       FAKETIME="%+ds" % self.clock if self.at is None else
-                       time.strftime("%Y-%m-%d %H:%M:%S",
-                                     time.gmtime(self.at)))
+        env = dict(os.environ, **self.fake_time())
         done = subprocess.run(
             [built("popkeep"), "-f", self.dir + "/.popkeep/popkeepd.conf",
              *argv], input=stdin, text=True, capture_output=True, env=env,
@@ -372,6 +450,11 @@ class Server:
         check(done.returncode in allowed, "popkeep %s: exit status %d: %s" % (
             " ".join(argv), done.returncode, done.stdout + done.stderr))
         return done.stdout
+
+    def doveadm(self, *argv, status=0, stdin=""):
+        """doveadm of this server's Dovecot, with its plugins: its output."""
+        return run([self.dir + "/.popkeep/doveadm", *argv], stdin.encode(),
+                   status=status).decode()
 
     def seal_audit(self):
         """Have the audit log sealed from now on."""
@@ -434,7 +517,10 @@ class Server:
 
     def retained(self, user=None):
         """The contents of all messages in the Retained place, sorted."""
-        return self.stored(user, self.home(user) + "/popkeep-retained")
+        place = self.home(user) + "/popkeep-retained"
+        if self.dovecot:		# a folder for each, made when needed
+            place += "/.INBOX"
+        return self.stored(user, place) if os.path.exists(place) else []
 
     def fill(self, user, messages, folder="new"):
         """Deliver messages (bytes each), oldest first."""
@@ -459,6 +545,8 @@ class Server:
             if ROOT:
                 owner = os.stat(maildir)
                 os.fchown(f.fileno(), owner.st_uid, owner.st_gid)
+            if when and self.dovecot:	# looks at the file, not at its name
+                os.utime(f.fileno(), (when, when))
         place = "%s/%s/%s" % (maildir, folder, name)
         if folder == "cur" and ":2," not in name:
             place += ":2,S"

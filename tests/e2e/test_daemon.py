@@ -720,10 +720,13 @@ def pam_hangs():
 
 @test
 def serve_refuses():
-    """tools/serve: options that mean nothing yet are refused, not ignored"""
+    """tools/serve: options that mean nothing are refused, not ignored"""
     base = [SERVE, "--dir", "/nonexistent/x", "--port", "1", "--tls-port", "2",
             "--user", "a", "--password", "b"]
-    for more in (["--policy", "/nonexistent/policy"], ["--dovecot"], ["--xyzzy"],
+    for more in (["--policy", "/nonexistent/policy"], ["--xyzzy"],
+                 ["--imap-port", "3"], ["--dovecot-set", "a = b"],
+                 ["--no-plugin"], ["--dovecot", "--dovecot-set", "nonsense"],
+                 ["--dovecot", "--dovecot-extra", "/nonexistent/extra"],
                  ["--user", "a", "--password", "c"], ["--user", "../x"],
                  ["--user", "b"]):
         done = subprocess.run(base + more, capture_output=True, timeout=20)
