@@ -50,14 +50,14 @@ static void print_policy(struct popkeep_user *puser, int64_t now)
 		doveadm_print("-");
 		doveadm_print("-");
 		doveadm_print("-");
-		doveadm_print("-");
+		doveadm_print_num(0);
 		return;
 	}
 	doveadm_print(holds_of(up));
 	doveadm_print(up->holds == 0 ? "-" : up->held_until == PK_NEVER ?
 		      "released" : doveadm_popkeep_time(up->held_until));
 	doveadm_print(binary_to_hex(up->hash, sizeof(up->hash)));
-	doveadm_print(dec2str(puser->unfinished));
+	doveadm_print_num(puser->unfinished);
 }
 
 /* ---- what is there ------------------------------------------------------ */
@@ -120,13 +120,16 @@ static int status_run(struct doveadm_popkeep *cmd, struct popkeep_user *puser)
 static void status_init(struct doveadm_mail_cmd_context *ctx ATTR_UNUSED
 			DOVEADM_POPKEEP_INIT_ARGS)
 {
+	const enum doveadm_print_header_flags number =
+		DOVEADM_PRINT_HEADER_FLAG_NUMBER;
+
 	doveadm_print_header_simple("rule");
 	doveadm_print_header_simple("holds");
 	doveadm_print_header_simple("held until");
 	doveadm_print_header_simple("policy");
-	doveadm_print_header_simple("unfinished");
+	doveadm_print_header("unfinished", "unfinished", number);
 	doveadm_print_header_simple("facts since");
-	doveadm_print_header_simple("retained");
+	doveadm_print_header("retained", "retained", number);
 	doveadm_print_header_simple("policyd");
 }
 
