@@ -146,7 +146,7 @@ def sweep_by_age():
 @test
 def dry_run_changes_nothing():
     """sweep --dry-run: says what would be done; no file and no record changes"""
-    with server() as s:
+    with server(policy=OLD % 'unread = "400d"') as s:
         messages = old_mail(s, "ann", 3)
         s.tool("hold", "add", "case", "--user", "bob")
         held = old_mail(s, "bob", 1)
