@@ -6,8 +6,8 @@ import json
 import os
 
 import fixtures
-from lib import (Server, check, check_order, each, find_program, needs,
-                 needs_root, run, same, test, until)
+from lib import (Server, check, check_order, dovecot_version, each,
+                 find_program, needs, needs_root, run, same, test, until)
 
 DAY = 86400
 OLD = 'retention "old" { after-delivery = "30d" %s }\n'
@@ -298,6 +298,24 @@ def facts_come_back():
         here = popkeep(s, "explain", "-u", "ann")[0]
         same((here["mailbox"], here["uidl"], here["downloaded"]),
              ("INBOX", there["uidl"], there["downloaded"]), "facts")
+
+
+@test
+def delivery_comes_back():
+    """restore: where no file's name says so, a message stays as old as it was"""
+    with server(dovecot_set=["mail_location = sdbox:~/sdbox"]
+                if dovecot_version() < (2, 4) else
+                ["mail_driver = sdbox", "mail_path = ~/sdbox"]) as s:
+        s.doveadm("save", "-u", "ann", "-m", "INBOX",
+                  stdin=fixtures.clean(1).decode())
+        popkeep(s, "sweep", "-u", "ann")
+        before = popkeep(s, "explain", "-u", "ann")[0]["delivered"]
+        s.restart(clock=31 * DAY)
+        s.tool("hold", "add", "case", "--user", "ann")
+        same(popkeep(s, "sweep", "-u", "ann")[0]["retained"], 1, "retained")
+        popkeep(s, "retained", "restore", "-u", "ann", "-a")
+        row = popkeep(s, "explain", "-u", "ann")[0]
+        same((row["mailbox"], row["delivered"]), ("INBOX", before), "row")
 
 
 @test
