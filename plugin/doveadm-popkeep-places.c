@@ -30,6 +30,31 @@ doveadm_popkeep_inbox(struct doveadm_popkeep *cmd, struct popkeep_user *puser,
 
 /* ---- the Retained place ------------------------------------------------- */
 
+static int search_strcmp(const char *const *key, const char *const *name)
+{
+	return strcmp(*key, *name);
+}
+
+/*
+ * What came from INBOX: 2.4 does not list such a folder where it is the Maildir
+ * of the namespace itself.
+ */
+static void
+add_inbox(struct mail_namespace *ns, ARRAY_TYPE(const_string) *names)
+{
+	const char *name = t_strconcat(ns->prefix, "INBOX", NULL);
+	enum mailbox_existence existence;
+	struct mailbox *box;
+
+	if (array_lsearch(names, &name, search_strcmp) != NULL)
+		return;
+	box = mailbox_alloc(ns->list, name, MAILBOX_FLAG_IGNORE_ACLS);
+	if (mailbox_exists(box, FALSE, &existence) < 0 ||
+	    existence == MAILBOX_EXISTENCE_SELECT)
+		array_push_front(names, &name);
+	mailbox_free(&box);
+}
+
 int doveadm_popkeep_retained(struct doveadm_popkeep *cmd,
 			     struct popkeep_user *puser,
 			     struct mail_namespace **ns_r,
@@ -53,8 +78,10 @@ int doveadm_popkeep_retained(struct doveadm_popkeep *cmd,
 		name = t_strdup(info->vname);
 		array_push_back(names_r, &name);
 	}
-	if (mailbox_list_iter_deinit(&iter) == 0)
+	if (mailbox_list_iter_deinit(&iter) == 0) {
+		add_inbox(*ns_r, names_r);
 		return 0;
+	}
 	*error_r = t_strdup(mailbox_list_get_last_internal_error(
 		(*ns_r)->list, NULL));
 	return -1;

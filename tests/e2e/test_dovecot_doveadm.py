@@ -389,8 +389,8 @@ def not_root():
         uid = str(os.stat(s.maildir("ann")).st_uid)
         home = s.dir + "/.popkeep/dovecot"
         with open(home + "/base/master.pid") as f:
-            enter = ["nsenter", "--mount", "--target", f.read().strip(),
-                     "--setuid", uid, "--setgid", uid]
+            enter = ["nsenter", "--mount", "--root", "--wd", "--target",
+                     f.read().strip(), "--setuid", uid, "--setgid", uid]
         out = {}
         for command in ("status", "sweep"):
             out[command] = run(enter + [
