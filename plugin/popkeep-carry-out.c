@@ -17,6 +17,7 @@
 struct carry {
 	struct popkeep_maildrop *pm;
 	const struct pk_update *u;
+	struct mailbox *back;		/* where what is retained goes back to */
 	bool *acted;			/* pm's */
 };
 
@@ -177,6 +178,8 @@ static int retain_all(struct carry *c,
 	struct mail_namespace *ns;
 	const char *error;
 
+	if (c->back != NULL)
+		return move_to(c, PK_RETAIN, c->back, from);
 	ns = popkeep_retained_ns(c->pm->puser, &error);
 	if (ns == NULL) {
 		complain(c, "nothing is retained", error);
@@ -279,7 +282,10 @@ int popkeep_carry_out_in(struct popkeep_maildrop *pm,
 
 /* ---- what has become of them -------------------------------------------- */
 
-/* Facts go with the message; what is retained keeps them. */
+/*
+ * Facts go with the message; what is retained keeps them, and comes back with
+ * them.
+ */
 static void settle_facts(struct popkeep_maildrop *pm, unsigned int i,
 			 bool retained)
 {
@@ -287,7 +293,8 @@ static void settle_facts(struct popkeep_maildrop *pm, unsigned int i,
 	struct popkeep_facts *facts = pm->puser->facts;
 	struct popkeep_fact fact;
 
-	if (facts == NULL || pm->facts_unknown)
+	if (facts == NULL || pm->facts_unknown ||
+	    (pm->is_retained && retained))
 		return;
 	if (!retained) {
 		popkeep_facts_forget(facts, msg->guid);
@@ -326,21 +333,39 @@ uint32_t popkeep_settle(struct popkeep_maildrop *pm, const uint8_t *plan,
 	return left;
 }
 
+static uint32_t run_steps(struct carry *c)
+{
+	struct popkeep_maildrop *pm = c->pm;
+	unsigned int i;
+
+	popkeep_maildrop_unlook(pm);
+	c->acted = pm->acted = p_new(pm->pool, bool, pm->count + 1);
+	pm->puser->own++;
+	for (i = 0; i < N_ELEMENTS(steps); i++) T_BEGIN {
+		do_step(c, steps[i].verdict, steps[i].act);
+	} T_END;
+	if (mailbox_sync(pm->box, POPKEEP_SYNC_WRITE) < 0)
+		complain(c, "the mailbox cannot be synced",
+			 mailbox_get_last_internal_error(pm->box, NULL));
+	pm->puser->own--;
+	return popkeep_settle(pm, c->u->plan, c->u->outcome);
+}
+
 uint32_t popkeep_carry_out(struct popkeep_maildrop *pm,
 			   const struct pk_update *u)
 {
 	struct carry c = { .pm = pm, .u = u };
-	unsigned int i;
 
-	popkeep_maildrop_unlook(pm);
-	c.acted = pm->acted = p_new(pm->pool, bool, pm->count + 1);
-	pm->puser->own++;
-	for (i = 0; i < N_ELEMENTS(steps); i++) T_BEGIN {
-		do_step(&c, steps[i].verdict, steps[i].act);
-	} T_END;
-	if (mailbox_sync(pm->box, POPKEEP_SYNC_WRITE) < 0)
-		complain(&c, "the mailbox cannot be synced",
-			 mailbox_get_last_internal_error(pm->box, NULL));
-	pm->puser->own--;
-	return popkeep_settle(pm, u->plan, u->outcome);
+	return run_steps(&c);
+}
+
+uint32_t popkeep_carry_back(struct popkeep_maildrop *pm, struct mailbox *dest,
+			    const uint8_t *plan, uint8_t *outcome)
+{
+	const struct pk_update u = {
+		.plan = plan, .outcome = outcome, .folder = ""
+	};
+	struct carry c = { .pm = pm, .u = &u, .back = dest };
+
+	return run_steps(&c);
 }

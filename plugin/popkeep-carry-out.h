@@ -12,6 +12,7 @@
 
 #include "engine/maildrop.h"
 
+struct mailbox;
 struct mailbox_transaction_context;
 struct popkeep_maildrop;
 
@@ -33,9 +34,16 @@ int popkeep_carry_out_in(struct popkeep_maildrop *pm,
 			 const uint8_t *plan);
 
 /*
- * After the sync that follows: what has become of the messages that the plan
- * does not keep; their facts are forgotten or, of what is retained, kept.
- * Returns how many are still there.
+ * The way back, as popkeep_carry_out(): of a folder of the Retained place what
+ * the plan retains goes to dest, which is open.  Facts stay as they are.
+ */
+uint32_t popkeep_carry_back(struct popkeep_maildrop *pm, struct mailbox *dest,
+			    const uint8_t *plan, uint8_t *outcome);
+
+/*
+ * After the sync that follows popkeep_carry_out_in(): what has become of the
+ * messages that the plan does not keep; their facts are forgotten or, of what
+ * is retained, kept.  Returns how many are still there.
  */
 uint32_t popkeep_settle(struct popkeep_maildrop *pm, const uint8_t *plan,
 			uint8_t *outcome);

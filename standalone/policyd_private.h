@@ -19,6 +19,7 @@
 
 #include <event2/event.h>
 
+#include "engine/overdue.h"
 #include "engine/policy.h"
 #include "engine/wire.h"
 #include "standalone/audit_log.h"
@@ -26,7 +27,6 @@
 #include "standalone/channel.h"
 #include "standalone/exposition.h"
 #include "standalone/metrics.h"
-#include "standalone/overdue.h"
 #include "standalone/policyd.h"
 #include "standalone/pseudonym.h"
 #include "standalone/unfinished.h"

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "standalone/overdue.h"
+#include "engine/overdue.h"
 #include "standalone/sweep_cmd.h"
 #include "standalone/sweep_worker.h"
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/overdue.h"
 #include "standalone/metrics.h"
-#include "standalone/overdue.h"
 #include "tests/harness.h"
 
 /* ---- text ---------------------------------------------------------------- */

@@ -518,9 +518,10 @@ class Server:
     def retained(self, user=None):
         """The contents of all messages in the Retained place, sorted."""
         place = self.home(user) + "/popkeep-retained"
-        if self.dovecot:		# a folder for each, made when needed
+        if os.path.isdir(place + "/.INBOX"):	# Dovecot 2.3
             place += "/.INBOX"
-        return self.stored(user, place) if os.path.exists(place) else []
+        return self.stored(user, place) if \
+            os.path.isdir(place + "/cur") else []
 
     def fill(self, user, messages, folder="new"):
         """Deliver messages (bytes each), oldest first."""

@@ -3,14 +3,12 @@
  *
  * SPDX-License-Identifier: ISC
  */
-#include "config.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "standalone/overdue.h"
+#include "engine/overdue.h"
 
 static struct pk_overdue_rule *
 find(struct pk_overdue *o, const char *name)
