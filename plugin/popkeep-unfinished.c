@@ -82,6 +82,9 @@ static void look_into_all(struct finder *f, struct mail_namespace *ns,
 	}
 	if (mailbox_list_iter_deinit(&iter) < 0)
 		f->hidden = TRUE;
+	/* 2.4 does not list it where it is the namespace's own Maildir. */
+	if (strcmp(ns->prefix, f->puser->set->popkeep_retained) == 0)
+		look_into(f, ns->list, t_strconcat(ns->prefix, "INBOX", NULL));
 }
 
 /* Those that one packet tells; returns how many. */
