@@ -299,20 +299,27 @@ static void settle_facts(struct popkeep_maildrop *pm, unsigned int i,
 	popkeep_facts_set(facts, msg->guid, &fact);
 }
 
+/* A sync that must not tell of expunges leaves them in the view. */
+bool popkeep_is_there(struct mailbox *box, uint32_t uid)
+{
+	uint32_t seq, last;
+
+	mailbox_get_seq_range(box, uid, uid, &seq, &last);
+	return seq != 0 && !mail_index_is_expunged(box->view, seq);
+}
+
 uint32_t popkeep_settle(struct popkeep_maildrop *pm, const uint8_t *plan,
 			uint8_t *outcome)
 {
 	const struct popkeep_message *msg;
-	uint32_t seq, last, left = 0;
+	uint32_t left = 0;
 	unsigned int i;
 
 	for (i = 0; i < pm->count; i++) {
 		msg = &pm->messages[i];
 		if (plan[i] == PK_KEEP)
 			continue;
-		mailbox_get_seq_range(pm->box, msg->uid, msg->uid, &seq,
-				      &last);
-		if (seq != 0) {
+		if (popkeep_is_there(pm->box, msg->uid)) {
 			outcome[i] = PK_OUTCOME_FAILED;
 			left++;
 			continue;

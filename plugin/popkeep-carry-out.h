@@ -12,6 +12,7 @@
 
 #include "engine/maildrop.h"
 
+struct mailbox;
 struct mailbox_transaction_context;
 struct popkeep_maildrop;
 
@@ -31,6 +32,9 @@ uint32_t popkeep_carry_out(struct popkeep_maildrop *pm,
 int popkeep_carry_out_in(struct popkeep_maildrop *pm,
 			 struct mailbox_transaction_context *t,
 			 const uint8_t *plan);
+
+/* Has the message not been expunged, as far as the last sync has seen? */
+bool popkeep_is_there(struct mailbox *box, uint32_t uid);
 
 /*
  * After the sync that follows: what has become of the messages that the plan
