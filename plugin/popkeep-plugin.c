@@ -22,8 +22,10 @@ static void popkeep_namespaces_created(struct mail_namespace *namespaces)
 {
 	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(namespaces->user);
 
-	if (puser != NULL)
-		popkeep_pop3_namespaces_created(puser);
+	if (puser == NULL)
+		return;
+	popkeep_retained_namespaces_created(puser);
+	popkeep_pop3_namespaces_created(puser);
 }
 
 /*
