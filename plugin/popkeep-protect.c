@@ -308,19 +308,34 @@ static int refuse_dsync(struct popkeep_mailbox *pbox,
 		      "a minimum is not expunged by synchronisation");
 }
 
+/* Two at once would each copy a message to the Retained place. */
+static int lock(struct popkeep_mailbox *pbox, struct mailbox *box)
+{
+	const char *error;
+
+	if (popkeep_user_lock(pbox->puser, &error) == 0)
+		return 0;
+	return refuse(box, MAIL_ERROR_TEMP,
+		      t_strdup_printf("popkeep: %s", error));
+}
+
 static int popkeep_commit(struct popkeep_mailbox *pbox,
 			  struct mailbox_transaction_context *t,
 			  struct mail_transaction_commit_changes *changes_r,
 			  const struct popkeep_transaction *pt)
 {
 	struct popkeep_pending *p;
+	int ret;
 
-	if (ask(pbox, t->box) < 0 || refuse_dsync(pbox, t) < 0) {
+	if (ask(pbox, t->box) < 0 || refuse_dsync(pbox, t) < 0 ||
+	    lock(pbox, t->box) < 0) {
 		pbox->module_ctx.super.transaction_rollback(t);
 		return -1;
 	}
 	p = pending_init(pbox, t->box, pt);
-	if (commit_expunged(pbox, t, changes_r, p) < 0) {
+	ret = commit_expunged(pbox, t, changes_r, p);
+	popkeep_user_unlock(pbox->puser);
+	if (ret < 0) {
 		pending_deinit(&p);
 		return -1;
 	}
