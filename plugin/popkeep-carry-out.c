@@ -5,6 +5,7 @@
  */
 #include "popkeep-carry-out.h"
 #include "hash.h"
+#include "istream.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
@@ -47,50 +48,84 @@ static bool is_any_planned(const struct carry *c, enum pk_verdict verdict)
 
 /* ---- what a crash has left in both places ------------------------------- */
 
-/* GUIDs of dest with their sizes: what is there is not copied again. */
+/*
+ * What is in dest already is not copied again.  Of an mbox, messages that are
+ * alike in some headers have one GUID: the text decides.
+ */
 struct present {
-	pool_t pool;
-	HASH_TABLE(char *, void *) sizes;
+	struct popkeep_maildrop *there;
+	HASH_TABLE(char *, void *) guids;	/* to the first of that GUID */
+	struct mailbox_transaction_context *trans;
+	struct mail *mail;
 };
-
-static void note_present(struct present *p, struct popkeep_maildrop *there)
-{
-	const struct popkeep_message *msg;
-	uint32_t i;
-
-	for (i = 0; i < there->count; i++) {
-		msg = popkeep_maildrop_look(there, i + 1);
-		if (msg == NULL ||
-		    hash_table_lookup(p->sizes, msg->guid) != NULL)
-			continue;
-		hash_table_insert(p->sizes, p_strdup(p->pool, msg->guid),
-				  POINTER_CAST(msg->octets + 1));
-	}
-}
 
 static void present_init(struct present *p, struct popkeep_user *puser,
 			 struct mailbox *dest)
 {
-	struct popkeep_maildrop *there = popkeep_maildrop_init(puser, dest);
+	const struct popkeep_message *msg;
+	char *guid;
+	uint32_t i;
 
-	p->pool = pool_alloconly_create("popkeep present", 1024);
-	hash_table_create(&p->sizes, p->pool, 0, str_hash, strcmp);
-	note_present(p, there);
-	popkeep_maildrop_deinit(&there);
+	p->there = popkeep_maildrop_init(puser, dest);
+	hash_table_create(&p->guids, p->there->pool, 0, str_hash, strcmp);
+	for (i = 0; i < p->there->count; i++) {
+		msg = popkeep_maildrop_look(p->there, i + 1);
+		if (msg == NULL ||
+		    hash_table_lookup(p->guids, msg->guid) != NULL)
+			continue;
+		guid = p_strdup(p->there->pool, msg->guid);
+		hash_table_insert(p->guids, guid, POINTER_CAST(i + 1));
+	}
+	popkeep_maildrop_unlook(p->there);
+	p->trans = mailbox_transaction_begin(dest, 0, __func__);
+	p->mail = mail_alloc(p->trans, 0, NULL);
 }
 
 static void present_deinit(struct present *p)
 {
-	hash_table_destroy(&p->sizes);
-	pool_unref(&p->pool);
+	mail_free(&p->mail);
+	mailbox_transaction_rollback(&p->trans);
+	hash_table_destroy(&p->guids);
+	popkeep_maildrop_deinit(&p->there);
+}
+
+static bool is_same_text(struct mail *one, struct mail *other)
+{
+	const unsigned char *data, *other_data;
+	struct istream *input, *other_input;
+	size_t size, other_size;
+
+	if (mail_get_stream(one, NULL, NULL, &input) < 0 ||
+	    mail_get_stream(other, NULL, NULL, &other_input) < 0)
+		return FALSE;
+	while (i_stream_read_more(input, &data, &size) > 0 &&
+	       i_stream_read_more(other_input, &other_data, &other_size) > 0) {
+		size = I_MIN(size, other_size);
+		if (memcmp(data, other_data, size) != 0)
+			return FALSE;
+		i_stream_skip(input, size);
+		i_stream_skip(other_input, size);
+	}
+	return i_stream_read_eof(input) && i_stream_read_eof(other_input) &&
+		input->stream_errno == 0 && other_input->stream_errno == 0;
 }
 
 static bool is_present(const struct present *p,
-		       const struct popkeep_message *msg)
+		       const struct popkeep_message *msg, struct mail *mail)
 {
-	void *size = hash_table_lookup(p->sizes, msg->guid);
+	uint32_t i = POINTER_CAST_TO(hash_table_lookup(p->guids, msg->guid),
+				     uint32_t);
+	const struct popkeep_message *other;
 
-	return size == POINTER_CAST(msg->octets + 1);
+	for (; i > 0 && i <= p->there->count; i++) {
+		other = &p->there->messages[i - 1];
+		if (other->known && strcmp(other->guid, msg->guid) == 0 &&
+		    other->octets == msg->octets &&
+		    mail_set_uid(p->mail, other->uid) &&
+		    is_same_text(mail, p->mail))
+			return TRUE;
+	}
+	return FALSE;
 }
 
 /* ---- moving ------------------------------------------------------------- */
@@ -123,10 +158,12 @@ static void move_all(struct carry *c, enum pk_verdict verdict,
 		if (!is_planned(c, i, verdict) ||
 		    !mail_set_uid(mail, msg->uid))
 			continue;
-		c->acted[i] = is_present(present, msg) ||
-			move_one(c, mail, to) == 0;
-		if (is_present(present, msg))
+		if (is_present(present, msg, mail)) {
 			mail_expunge(mail);
+			c->acted[i] = TRUE;
+		} else {
+			c->acted[i] = move_one(c, mail, to) == 0;
+		}
 	}
 }
 
@@ -306,20 +343,27 @@ static void settle_facts(struct popkeep_maildrop *pm, unsigned int i,
 	popkeep_facts_set(facts, msg->guid, &fact);
 }
 
+/* A sync that must not tell of expunges leaves them in the view. */
+bool popkeep_is_there(struct mailbox *box, uint32_t uid)
+{
+	uint32_t seq, last;
+
+	mailbox_get_seq_range(box, uid, uid, &seq, &last);
+	return seq != 0 && !mail_index_is_expunged(box->view, seq);
+}
+
 uint32_t popkeep_settle(struct popkeep_maildrop *pm, const uint8_t *plan,
 			uint8_t *outcome)
 {
 	const struct popkeep_message *msg;
-	uint32_t seq, last, left = 0;
+	uint32_t left = 0;
 	unsigned int i;
 
 	for (i = 0; i < pm->count; i++) {
 		msg = &pm->messages[i];
 		if (plan[i] == PK_KEEP)
 			continue;
-		mailbox_get_seq_range(pm->box, msg->uid, msg->uid, &seq,
-				      &last);
-		if (seq != 0) {
+		if (popkeep_is_there(pm->box, msg->uid)) {
 			outcome[i] = PK_OUTCOME_FAILED;
 			left++;
 			continue;

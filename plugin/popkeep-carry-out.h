@@ -33,6 +33,9 @@ int popkeep_carry_out_in(struct popkeep_maildrop *pm,
 			 struct mailbox_transaction_context *t,
 			 const uint8_t *plan);
 
+/* Has the message not been expunged, as far as the last sync has seen? */
+bool popkeep_is_there(struct mailbox *box, uint32_t uid);
+
 /*
  * The way back, as popkeep_carry_out(): of a folder of the Retained place what
  * the plan retains goes to dest, which is open.  Facts stay as they are.

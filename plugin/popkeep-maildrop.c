@@ -109,6 +109,23 @@ popkeep_maildrop_look(struct popkeep_maildrop *pm, uint32_t msgno)
 	return msg->known ? msg : NULL;
 }
 
+void popkeep_maildrop_refresh(struct popkeep_maildrop *pm)
+{
+	struct popkeep_message *msg;
+	uint32_t i;
+
+	popkeep_maildrop_unlook(pm);
+	if (mailbox_sync(pm->box, 0) < 0)
+		return;
+	for (i = 0; i < pm->count; i++) {
+		msg = &pm->messages[i];
+		if (!msg->known || popkeep_is_there(pm->box, msg->uid))
+			continue;
+		msg->known = FALSE;
+		msg->gone = TRUE;
+	}
+}
+
 /* ---- the engine's questions --------------------------------------------- */
 
 static inline struct popkeep_maildrop *from_md(const struct pk_maildrop *md)

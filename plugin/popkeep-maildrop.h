@@ -73,6 +73,9 @@ const uint8_t *popkeep_maildrop_sha256(const void *pm, uint32_t msgno);
 /* End the transaction for looking, so that the mailbox can be synced. */
 void popkeep_maildrop_unlook(struct popkeep_maildrop *pm);
 
+/* Sync the mailbox: what has gone since it was looked at is known to be gone. */
+void popkeep_maildrop_refresh(struct popkeep_maildrop *pm);
+
 /* What is known of message msgno (from 1); NULL: gone, or not to be read. */
 const struct popkeep_message *
 popkeep_maildrop_look(struct popkeep_maildrop *pm, uint32_t msgno);

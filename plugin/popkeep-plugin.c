@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-compat.h"
+#include "module-dir.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mail-storage-hooks.h"
@@ -22,8 +23,10 @@ static void popkeep_namespaces_created(struct mail_namespace *namespaces)
 {
 	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(namespaces->user);
 
-	if (puser != NULL)
-		popkeep_pop3_namespaces_created(puser);
+	if (puser == NULL)
+		return;
+	popkeep_retained_namespaces_created(puser);
+	popkeep_pop3_namespaces_created(puser);
 }
 
 /*
@@ -40,18 +43,26 @@ static const struct mail_storage_hooks popkeep_hooks[] = {
 	  .mail_allocated = popkeep_pop3_mail_allocated },
 };
 
-/* Before those of plugins, quota's and ACL's among them. */
+/*
+ * Before those of other plugins, quota's and ACL's among them: hooks come in
+ * the order of their modules' files, so they are of a module that would be the
+ * first.
+ */
 static const struct mail_storage_hooks popkeep_early_hooks = {
 	.mailbox_list_created = popkeep_retained_list_created,
 };
+static struct module popkeep_first_module;
 
 EXPORT void popkeep_plugin_init(struct module *module)
 {
+	static char first_path[] = "lib00_popkeep_plugin.so";
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(popkeep_hooks); i++)
 		mail_storage_hooks_add(module, &popkeep_hooks[i]);
-	mail_storage_hooks_add_internal(&popkeep_early_hooks);
+	popkeep_first_module = *module;
+	popkeep_first_module.path = first_path;
+	mail_storage_hooks_add(&popkeep_first_module, &popkeep_early_hooks);
 	popkeep_pop3_init();
 }
 
@@ -60,7 +71,7 @@ EXPORT void popkeep_plugin_deinit(void)
 	unsigned int i;
 
 	popkeep_pop3_deinit();
-	mail_storage_hooks_remove_internal(&popkeep_early_hooks);
+	mail_storage_hooks_remove(&popkeep_early_hooks);
 	for (i = 0; i < N_ELEMENTS(popkeep_hooks); i++)
 		mail_storage_hooks_remove(&popkeep_hooks[i]);
 }

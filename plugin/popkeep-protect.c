@@ -310,19 +310,34 @@ static int refuse_dsync(struct popkeep_mailbox *pbox,
 		      "a minimum is not expunged by synchronisation");
 }
 
+/* Two at once would each copy a message to the Retained place. */
+static int lock(struct popkeep_mailbox *pbox, struct mailbox *box)
+{
+	const char *error;
+
+	if (popkeep_user_lock(pbox->puser, &error) == 0)
+		return 0;
+	return refuse(box, MAIL_ERROR_TEMP,
+		      t_strdup_printf("popkeep: %s", error));
+}
+
 static int popkeep_commit(struct popkeep_mailbox *pbox,
 			  struct mailbox_transaction_context *t,
 			  struct mail_transaction_commit_changes *changes_r,
 			  const struct popkeep_transaction *pt)
 {
 	struct popkeep_pending *p;
+	int ret;
 
-	if (ask(pbox, t->box) < 0 || refuse_dsync(pbox, t) < 0) {
+	if (ask(pbox, t->box) < 0 || refuse_dsync(pbox, t) < 0 ||
+	    lock(pbox, t->box) < 0) {
 		pbox->module_ctx.super.transaction_rollback(t);
 		return -1;
 	}
 	p = pending_init(pbox, t->box, pt);
-	if (commit_expunged(pbox, t, changes_r, p) < 0) {
+	ret = commit_expunged(pbox, t, changes_r, p);
+	popkeep_user_unlock(pbox->puser);
+	if (ret < 0) {
 		pending_deinit(&p);
 		return -1;
 	}
@@ -353,19 +368,40 @@ popkeep_transaction_commit(struct mailbox_transaction_context *t,
 
 /* ---- what has become of them -------------------------------------------- */
 
-static void settle_pending(struct popkeep_mailbox *pbox)
+/*
+ * Some syncs carry no expunge out: those of commands during which no message
+ * may get another number, and quick ones.
+ */
+static bool is_carried_out(const struct popkeep_pending *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->pm->count; i++) {
+		if (p->u.v.plan[i] != PK_KEEP &&
+		    popkeep_is_there(p->pm->box, p->pm->messages[i].uid))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* ended: what is not carried out by now is not going to be. */
+static void settle_pending(struct popkeep_mailbox *pbox, bool ended)
 {
 	struct popkeep_pending *p;
 	const char *error;
-	unsigned int i;
+	unsigned int i = 0;
 
-	for (i = 0; i < array_count(&pbox->pending); i++) {
+	while (i < array_count(&pbox->pending)) {
 		p = array_idx_elem(&pbox->pending, i);
+		if (!ended && !is_carried_out(p)) {
+			i++;
+			continue;
+		}
 		popkeep_settle(p->pm, p->u.v.plan, p->u.v.outcome);
 		popkeep_update_report(&p->u);
 		pending_deinit(&p);
+		array_delete(&pbox->pending, i, 1);
 	}
-	array_clear(&pbox->pending);
 	if (pbox->puser->facts != NULL &&
 	    popkeep_facts_commit(pbox->puser->facts, &error) < 0)
 		e_error(pbox->puser->user->event, "popkeep: facts: %s", error);
@@ -385,7 +421,7 @@ popkeep_sync_deinit(struct mailbox_sync_context *ctx,
 	int ret = pbox->module_ctx.super.sync_deinit(ctx, status_r);
 
 	if (ret == 0 && is_pending(pbox)) T_BEGIN {
-		settle_pending(pbox);
+		settle_pending(pbox, FALSE);
 	} T_END;
 	return ret;
 }
@@ -398,7 +434,7 @@ static void popkeep_close(struct mailbox *box)
 	if (is_pending(pbox) && box->transaction_count == 0)
 		(void)mailbox_sync(box, POPKEEP_SYNC_WRITE);
 	if (is_pending(pbox)) T_BEGIN {
-		settle_pending(pbox);
+		settle_pending(pbox, TRUE);
 	} T_END;
 	if (array_is_created(&pbox->pending))
 		array_free(&pbox->pending);
@@ -450,9 +486,12 @@ static int popkeep_rename_box(struct mailbox *src, struct mailbox *dest)
 	struct popkeep_mailbox *pbox = POPKEEP_CONTEXT(src);
 
 	if (pbox->puser->own == 0) {
+		if (popkeep_is_retained(pbox->puser, dest))
+			return refuse(src, MAIL_ERROR_NOTPOSSIBLE, "popkeep: "
+				"a folder cannot be renamed to there");
 		if (ask(pbox, src) < 0)
 			return -1;
-		if (pbox->puser->up.holds > 0)
+		if (is_protected(pbox->puser))
 			return refuse(src, MAIL_ERROR_PERM, "popkeep: this "
 				"folder cannot be renamed by policy");
 	}

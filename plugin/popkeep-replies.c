@@ -34,7 +34,9 @@ static struct popkeep_session *session_of(const struct mail *mail)
 	struct popkeep_user *puser =
 		POPKEEP_USER_CONTEXT(mail->box->list->ns->user);
 
-	return puser != NULL ? puser->session : NULL;
+	/* Of an administrator's nothing is noted. */
+	return puser != NULL && puser->session != NULL &&
+		!puser->session->administrative ? puser->session : NULL;
 }
 
 /*

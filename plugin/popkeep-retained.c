@@ -13,9 +13,13 @@
 
 #define POPKEEP_RETAINED_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, popkeep_retained_module)
+#define POPKEEP_RETAINED_LIST_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, popkeep_retained_list_module)
 
 static MODULE_CONTEXT_DEFINE_INIT(popkeep_retained_module,
 				  &mail_storage_module_register);
+static MODULE_CONTEXT_DEFINE_INIT(popkeep_retained_list_module,
+				  &mailbox_list_module_register);
 
 /* Protocols whose users are not the administrator. */
 static const char *const client_protocols[] = {
@@ -118,6 +122,24 @@ popkeep_open_box(struct popkeep_user *puser, struct mailbox_list *list,
 
 /* ---- hooks -------------------------------------------------------------- */
 
+static bool is_clients(const struct popkeep_user *puser)
+{
+	return str_array_find(client_protocols,
+			      popkeep_user_protocol(puser->user));
+}
+
+/* Not even by the whole of its name: that would tell of a hold. */
+static const struct mailbox_info *
+popkeep_retained_iter_next(struct mailbox_list_iterate_context *ctx)
+{
+	struct mailbox_list *list = ctx->list;
+	union mailbox_list_module_context *rlist =
+		POPKEEP_RETAINED_LIST_CONTEXT(list);
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(list->ns->user);
+
+	return puser->own == 0 ? NULL : rlist->super.iter_next(ctx);
+}
+
 void popkeep_retained_list_created(struct mailbox_list *list)
 {
 	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(list->ns->user);
@@ -127,10 +149,27 @@ void popkeep_retained_list_created(struct mailbox_list *list)
 			NAMESPACE_FLAG_NOACL;
 }
 
-static bool is_clients(const struct popkeep_user *puser)
+/*
+ * Dovecot's own index of folders lists without asking what was overridden after
+ * it: this is outside of all others.
+ */
+static void hide_list(struct mailbox_list *list)
 {
-	return str_array_find(client_protocols,
-			      popkeep_user_protocol(puser->user));
+	union mailbox_list_module_context *rlist;
+
+	rlist = p_new(list->pool, union mailbox_list_module_context, 1);
+	rlist->super = list->v;
+	list->v.iter_next = popkeep_retained_iter_next;
+	MODULE_CONTEXT_SET_SELF(list, popkeep_retained_list_module, rlist);
+}
+
+void popkeep_retained_namespaces_created(struct popkeep_user *puser)
+{
+	const char *error;
+	struct mail_namespace *ns = popkeep_retained_ns(puser, &error);
+
+	if (ns != NULL && is_clients(puser))
+		hide_list(ns->list);
 }
 
 static int refuse(struct mailbox *box)
@@ -138,6 +177,19 @@ static int refuse(struct mailbox *box)
 	mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,
 			       T_MAIL_ERR_MAILBOX_NOT_FOUND(box->vname));
 	return -1;
+}
+
+static int
+popkeep_retained_exists(struct mailbox *box, bool auto_boxes,
+			enum mailbox_existence *existence_r)
+{
+	union mailbox_module_context *rbox = POPKEEP_RETAINED_CONTEXT(box);
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(box->list->ns->user);
+
+	if (puser->own > 0)
+		return rbox->super.exists(box, auto_boxes, existence_r);
+	*existence_r = MAILBOX_EXISTENCE_NONE;
+	return 0;
 }
 
 static int popkeep_retained_open(struct mailbox *box)
@@ -185,6 +237,7 @@ void popkeep_retained_allocated(struct mailbox *box)
 	rbox = p_new(box->pool, union mailbox_module_context, 1);
 	rbox->super = *v;
 	box->vlast = &rbox->super;
+	v->exists = popkeep_retained_exists;
 	v->open = popkeep_retained_open;
 	v->create_box = popkeep_retained_create;
 	v->delete_box = popkeep_retained_delete;

@@ -42,6 +42,9 @@ popkeep_open_box(struct popkeep_user *puser, struct mailbox_list *list,
 /* A hook before anybody else's: neither quota nor ACLs reach it. */
 void popkeep_retained_list_created(struct mailbox_list *list);
 
+/* A hook: clients are not told what is in it. */
+void popkeep_retained_namespaces_created(struct popkeep_user *puser);
+
 /* A hook: clients cannot open it. */
 void popkeep_retained_allocated(struct mailbox *box);
 

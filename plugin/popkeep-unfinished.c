@@ -68,6 +68,8 @@ static void look_into_all(struct finder *f, struct mail_namespace *ns,
 	struct mailbox_list_iterate_context *iter;
 	const struct mailbox_info *info;
 
+	/* The Retained place is listed to nobody else. */
+	f->puser->own++;
 	iter = mailbox_list_iter_init(ns->list, t_strconcat(ns->prefix, "*",
 			NULL), MAILBOX_LIST_ITER_NO_AUTO_BOXES |
 			MAILBOX_LIST_ITER_SKIP_ALIASES);
@@ -82,6 +84,7 @@ static void look_into_all(struct finder *f, struct mail_namespace *ns,
 	}
 	if (mailbox_list_iter_deinit(&iter) < 0)
 		f->hidden = TRUE;
+	f->puser->own--;
 	/* 2.4 does not list it where it is the namespace's own Maildir. */
 	if (strcmp(ns->prefix, f->puser->set->popkeep_retained) == 0)
 		look_into(f, ns->list, t_strconcat(ns->prefix, "INBOX", NULL));

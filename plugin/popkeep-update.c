@@ -217,6 +217,9 @@ int popkeep_update_run(struct popkeep_update *u)
 		u->left = pk_verdicts_left(&u->v);
 		return -1;
 	}
+	/* Another process may have been at work until now. */
+	popkeep_maildrop_refresh(u->pm);
+	leave_unknown(u);
 	ret = run(u);
 	popkeep_user_unlock(u->pm->puser);
 	return ret;
