@@ -77,6 +77,10 @@ static int look_at_time(struct mail *mail, struct popkeep_message *msg)
 	return 0;
 }
 
+/*
+ * What has gone meanwhile has its names still, for records of what was done
+ * with it before; but it is not known.
+ */
 static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 {
 	struct mail *mail = looking_glass(pm);
@@ -86,13 +90,21 @@ static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 	msg->gone = !mail_set_uid(mail, msg->uid) || mail->expunged;
 	if (msg->gone)
 		return -1;
-	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0 ||
-	    mail_get_virtual_size(mail, &size) < 0 ||
-	    look_at_time(mail, msg) < 0)
+	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) == 0) {
+		msg->guid = p_strdup(pm->pool, guid);
+		if (set_uidl(msg) < 0)
+			return -1;
+	}
+	if (mail_get_virtual_size(mail, &size) == 0)
+		msg->octets = size;
+	else
+		size = UOFF_T_MAX;
+	if (look_at_time(mail, msg) < 0 || size == UOFF_T_MAX ||
+	    msg->guid == NULL) {
+		msg->gone = mail->expunged;
 		return -1;
-	msg->guid = p_strdup(pm->pool, guid);
-	msg->octets = size;
-	return set_uidl(msg);
+	}
+	return 0;
 }
 
 const struct popkeep_message *
@@ -123,11 +135,12 @@ static uint32_t maildrop_count(const struct pk_maildrop *md)
 static void maildrop_info(const struct pk_maildrop *md, uint32_t msgno,
 			  struct pk_message_info *info_r)
 {
-	const struct popkeep_message *msg =
-		popkeep_maildrop_look(from_md(md), msgno);
+	struct popkeep_maildrop *pm = from_md(md);
+	const struct popkeep_message *msg = &pm->messages[msgno - 1];
 
-	info_r->octets = msg != NULL ? msg->octets : 0;
-	info_r->uid = msg != NULL ? msg->uidl : "";
+	(void)popkeep_maildrop_look(pm, msgno);
+	info_r->octets = msg->octets;
+	info_r->uid = msg->uidl;
 	info_r->uid_len = strlen(info_r->uid);
 }
 

@@ -165,6 +165,8 @@ static struct popkeep_maildrop *session_maildrop(struct popkeep_session *s)
 	pm = popkeep_maildrop_init_uids(s->puser, client->mailbox, uids,
 					client->messages_count);
 	i_free(uids);
+	for (i = 0; client->message_sizes != NULL && i < pm->count; i++)
+		pm->messages[i].octets = client->message_sizes[i];
 	for (i = 0; i < pm->count && s->message_ids != NULL; i++)
 		pm->messages[i].message_id = s->message_ids[i];
 	pm->hashes = s->hashes;
