@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-maildrop.h"
+#include "istream.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
 
@@ -144,22 +145,39 @@ static void maildrop_info(const struct pk_maildrop *md, uint32_t msgno,
 	info_r->uid_len = strlen(info_r->uid);
 }
 
+/* Found as popkeepd finds it: Dovecot's own idea of a field is another. */
+static const char *find_message_id(pool_t pool, struct mail *mail)
+{
+	struct pk_message_id id;
+	struct istream *input;
+	const unsigned char *data;
+	size_t size;
+
+	if (mail_get_hdr_stream(mail, NULL, &input) < 0)
+		return "";
+	pk_message_id_init(&id);
+	while (!id.done && i_stream_read_more(input, &data, &size) > 0) {
+		pk_message_id_feed(&id, data, size);
+		i_stream_skip(input, size);
+	}
+	if (!id.done)
+		pk_message_id_end(&id);
+	return p_strdup(pool, id.text);
+}
+
 static void maildrop_message_id(struct pk_maildrop *md, uint32_t msgno,
 				bool look, char id_r[PK_MESSAGE_ID_SIZE])
 {
 	struct popkeep_maildrop *pm = from_md(md);
 	struct popkeep_message *msg = &pm->messages[msgno - 1];
-	const char *value;
 
 	id_r[0] = '\0';
 	if (msg->message_id == NULL && look &&
 	    popkeep_maildrop_look(pm, msgno) != NULL) {
 		struct mail *mail = looking_glass(pm);
 
-		msg->message_id = "";
-		if (mail_set_uid(mail, msg->uid) &&
-		    mail_get_first_header(mail, "Message-ID", &value) > 0)
-			msg->message_id = p_strdup(pm->pool, value);
+		msg->message_id = mail_set_uid(mail, msg->uid) ?
+			find_message_id(pm->pool, mail) : "";
 	}
 	if (msg->message_id != NULL)
 		(void)i_strocpy(id_r, msg->message_id, PK_MESSAGE_ID_SIZE);
