@@ -212,10 +212,16 @@ static void update_unknown(struct popkeep_session *s)
 		fail(s, "popkeep-policyd was away at login");
 }
 
+static void note_decided(struct popkeep_maildrop *pm, void *context)
+{
+	note_facts(context, pm, TRUE, time(NULL));
+}
+
 static void update(struct popkeep_session *s, struct popkeep_maildrop *pm)
 {
 	struct popkeep_update u = { .pm = pm, .events = s->events,
-		.occasion = PK_OCCASION_QUIT };
+		.occasion = PK_OCCASION_QUIT, .decided = note_decided,
+		.context = s };
 
 	if (popkeep_update_run(&u) < 0 && u.left > 0)
 		fail(s, t_strdup_printf("%u messages are not deleted: %s",
@@ -236,11 +242,12 @@ static void session_quit(struct popkeep_session *s)
 	pm = session_maildrop(s);
 	popkeep_maildrop_load_facts(pm, s->events, now);
 	record_facts(s, pm, TRUE);
-	note_facts(s, pm, TRUE, now);
-	if (s->puser->policy == POPKEEP_POLICY_KNOWN)
+	if (s->puser->policy == POPKEEP_POLICY_KNOWN) {
 		update(s, pm);
-	else
+	} else {
+		note_facts(s, pm, TRUE, now);
 		update_unknown(s);
+	}
 	popkeep_maildrop_deinit(&pm);
 	commit_facts(s);
 	s->puser->own--;

@@ -211,9 +211,11 @@ static int run(struct popkeep_update *u)
 
 int popkeep_update_run(struct popkeep_update *u)
 {
-	int ret;
+	int ret = decide(u);
 
-	if (decide(u) < 0)
+	if (u->decided != NULL)
+		u->decided(u->pm, u->context);
+	if (ret < 0)
 		return -1;
 	/* Most sessions end here. */
 	if (u->v.planned == 0 && u->v.would == 0 && u->look == NULL)
