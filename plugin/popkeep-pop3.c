@@ -260,7 +260,8 @@ static void session_dropped(struct popkeep_session *s)
 	struct popkeep_maildrop *pm;
 	time_t now = time(NULL);
 
-	if (s->updated || s->events == NULL || s->client->mailbox == NULL)
+	/* Facts begin with the first session, whatever comes of it. */
+	if (s->updated || s->client->mailbox == NULL || is_idle(s))
 		return;
 	pm = session_maildrop(s);
 	popkeep_maildrop_load_facts(pm, s->events, now);
