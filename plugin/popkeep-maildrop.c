@@ -306,19 +306,17 @@ static const struct pk_maildrop_ops popkeep_maildrop_ops = {
 
 /* ---- facts -------------------------------------------------------------- */
 
-/* May a verdict about any message depend on facts? */
-static bool facts_matter(const struct popkeep_maildrop *pm)
+/* May a verdict depend on facts?  untimed: of messages without a time, too. */
+static bool facts_matter(const struct popkeep_maildrop *pm, bool untimed)
 {
 	const struct pk_user_policy *up = &pm->puser->up;
 	const struct pk_rule *rule = &up->rule;
-	bool named = strcmp(pm->box->storage->name, "maildir") == 0 &&
-		!pm->is_retained;
 
 	if (pm->puser->policy != POPKEEP_POLICY_KNOWN || !up->has_rule)
 		return FALSE;
 	if (rule->after_download != PK_NEVER || rule->unread != PK_NEVER)
 		return TRUE;
-	return !named &&
+	return untimed &&
 		(rule->after_delivery != PK_NEVER || rule->minimum > 0);
 }
 
@@ -339,7 +337,7 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 				 const uint8_t *events, time_t now)
 {
 	struct popkeep_facts *facts = popkeep_user_facts(pm->puser);
-	bool all = facts_matter(pm);
+	bool all = facts_matter(pm, FALSE), untimed = facts_matter(pm, TRUE);
 	const struct popkeep_message *msg;
 	ARRAY_TYPE(const_string) guids;
 	const char *error;
@@ -350,10 +348,12 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 		return;
 	t_array_init(&guids, all ? pm->count : 16);
 	for (i = 0; i < pm->count; i++) {
-		if (!all && (events == NULL || events[i] == 0))
+		if (!untimed && (events == NULL || events[i] == 0))
 			continue;
 		msg = popkeep_maildrop_look(pm, i + 1);
-		if (msg != NULL)
+		if (msg != NULL && (all || pm->is_retained ||
+				    msg->name_time == 0 ||
+				    (events != NULL && events[i] != 0)))
 			array_push_back(&guids, &msg->guid);
 	}
 	if (array_count(&guids) == 0)
@@ -364,7 +364,7 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 		pm->facts_unknown = TRUE;
 		return;
 	}
-	for (i = 0; all && i < pm->count; i++)
+	for (i = 0; untimed && i < pm->count; i++)
 		note_seen(pm, i + 1, now);
 }
 

@@ -194,7 +194,7 @@ static bool is_idle(const struct popkeep_session *s)
 
 	return s->events == NULL && puser->policy == POPKEEP_POLICY_KNOWN &&
 		(!puser->up.has_rule || (rule->after_download == PK_NEVER &&
-		 rule->after_delivery == PK_NEVER &&
+		 rule->after_delivery == PK_NEVER && rule->minimum == 0 &&
 		 rule->unread == PK_NEVER));
 }
 
