@@ -228,6 +228,14 @@ static int retain_all(struct carry *c,
 
 /* ---- disposing ---------------------------------------------------------- */
 
+/* Asked of the file, as the index does not know yet what others do. */
+static bool is_there(struct mail *mail)
+{
+	time_t date;
+
+	return mail_get_save_date(mail, &date) >= 0 || !mail->expunged;
+}
+
 static void expunge_all(struct carry *c,
 			struct mailbox_transaction_context *t)
 {
@@ -237,6 +245,9 @@ static void expunge_all(struct carry *c,
 	for (i = 0; i < c->pm->count; i++) {
 		if (!is_planned(c, i, PK_DISPOSE) ||
 		    !mail_set_uid(mail, c->pm->messages[i].uid))
+			continue;
+		/* What somebody else has removed was not disposed of. */
+		if (!is_there(mail))
 			continue;
 		mail_expunge(mail);
 		c->acted[i] = TRUE;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-maildrop.h"
+#include "istream.h"
 #include "sha2.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
@@ -78,6 +79,10 @@ static int look_at_time(struct mail *mail, struct popkeep_message *msg)
 	return 0;
 }
 
+/*
+ * What has gone meanwhile has its names still, for records of what was done
+ * with it before; but it is not known.
+ */
 static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 {
 	struct mail *mail = looking_glass(pm);
@@ -87,10 +92,20 @@ static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 	msg->gone = !mail_set_uid(mail, msg->uid) || mail->expunged;
 	if (msg->gone)
 		return -1;
-	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0 ||
-	    mail_get_virtual_size(mail, &size) < 0 ||
-	    look_at_time(mail, msg) < 0)
+	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) == 0) {
+		msg->guid = p_strdup(pm->pool, guid);
+		if (set_uidl(msg) < 0)
+			return -1;
+	}
+	if (mail_get_virtual_size(mail, &size) == 0)
+		msg->octets = size;
+	else
+		size = UOFF_T_MAX;
+	if (look_at_time(mail, msg) < 0 || size == UOFF_T_MAX ||
+	    msg->guid == NULL) {
+		msg->gone = mail->expunged;
 		return -1;
+	}
 	msg->guid = p_strdup(pm->pool, guid);
 	msg->octets = size;
 	set_uidl(msg);
@@ -142,12 +157,33 @@ static uint32_t maildrop_count(const struct pk_maildrop *md)
 static void maildrop_info(const struct pk_maildrop *md, uint32_t msgno,
 			  struct pk_message_info *info_r)
 {
-	const struct popkeep_message *msg =
-		popkeep_maildrop_look(from_md(md), msgno);
+	struct popkeep_maildrop *pm = from_md(md);
+	const struct popkeep_message *msg = &pm->messages[msgno - 1];
 
-	info_r->octets = msg != NULL ? msg->octets : 0;
-	info_r->uid = msg != NULL ? msg->uidl : "";
+	(void)popkeep_maildrop_look(pm, msgno);
+	info_r->octets = msg->octets;
+	info_r->uid = msg->uidl;
 	info_r->uid_len = strlen(info_r->uid);
+}
+
+/* Found as popkeepd finds it: Dovecot's own idea of a field is another. */
+static const char *find_message_id(pool_t pool, struct mail *mail)
+{
+	struct pk_message_id id;
+	struct istream *input;
+	const unsigned char *data;
+	size_t size;
+
+	if (mail_get_hdr_stream(mail, NULL, &input) < 0)
+		return "";
+	pk_message_id_init(&id);
+	while (!id.done && i_stream_read_more(input, &data, &size) > 0) {
+		pk_message_id_feed(&id, data, size);
+		i_stream_skip(input, size);
+	}
+	if (!id.done)
+		pk_message_id_end(&id);
+	return p_strdup(pool, id.text);
 }
 
 static void maildrop_message_id(struct pk_maildrop *md, uint32_t msgno,
@@ -155,17 +191,14 @@ static void maildrop_message_id(struct pk_maildrop *md, uint32_t msgno,
 {
 	struct popkeep_maildrop *pm = from_md(md);
 	struct popkeep_message *msg = &pm->messages[msgno - 1];
-	const char *value;
 
 	id_r[0] = '\0';
 	if (msg->message_id == NULL && look &&
 	    popkeep_maildrop_look(pm, msgno) != NULL) {
 		struct mail *mail = looking_glass(pm);
 
-		msg->message_id = "";
-		if (mail_set_uid(mail, msg->uid) &&
-		    mail_get_first_header(mail, "Message-ID", &value) > 0)
-			msg->message_id = p_strdup(pm->pool, value);
+		msg->message_id = mail_set_uid(mail, msg->uid) ?
+			find_message_id(pm->pool, mail) : "";
 	}
 	if (msg->message_id != NULL)
 		(void)i_strocpy(id_r, msg->message_id, PK_MESSAGE_ID_SIZE);
@@ -292,19 +325,17 @@ static const struct pk_maildrop_ops popkeep_maildrop_ops = {
 
 /* ---- facts -------------------------------------------------------------- */
 
-/* May a verdict about any message depend on facts? */
-static bool facts_matter(const struct popkeep_maildrop *pm)
+/* May a verdict depend on facts?  untimed: of messages without a time, too. */
+static bool facts_matter(const struct popkeep_maildrop *pm, bool untimed)
 {
 	const struct pk_user_policy *up = &pm->puser->up;
 	const struct pk_rule *rule = &up->rule;
-	bool named = strcmp(pm->box->storage->name, "maildir") == 0 &&
-		!pm->is_retained;
 
 	if (pm->puser->policy != POPKEEP_POLICY_KNOWN || !up->has_rule)
 		return FALSE;
 	if (rule->after_download != PK_NEVER || rule->unread != PK_NEVER)
 		return TRUE;
-	return !named &&
+	return untimed &&
 		(rule->after_delivery != PK_NEVER || rule->minimum > 0);
 }
 
@@ -325,7 +356,7 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 				 const uint8_t *events, time_t now)
 {
 	struct popkeep_facts *facts = popkeep_user_facts(pm->puser);
-	bool all = facts_matter(pm);
+	bool all = facts_matter(pm, FALSE), untimed = facts_matter(pm, TRUE);
 	const struct popkeep_message *msg;
 	ARRAY_TYPE(const_string) guids;
 	const char *error;
@@ -336,10 +367,12 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 		return;
 	t_array_init(&guids, all ? pm->count : 16);
 	for (i = 0; i < pm->count; i++) {
-		if (!all && (events == NULL || events[i] == 0))
+		if (!untimed && (events == NULL || events[i] == 0))
 			continue;
 		msg = popkeep_maildrop_look(pm, i + 1);
-		if (msg != NULL)
+		if (msg != NULL && (all || pm->is_retained ||
+				    msg->name_time == 0 ||
+				    (events != NULL && events[i] != 0)))
 			array_push_back(&guids, &msg->guid);
 	}
 	if (array_count(&guids) == 0)
@@ -350,7 +383,7 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 		pm->facts_unknown = TRUE;
 		return;
 	}
-	for (i = 0; all && i < pm->count; i++)
+	for (i = 0; untimed && i < pm->count; i++)
 		note_seen(pm, i + 1, now);
 }
 

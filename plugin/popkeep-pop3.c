@@ -166,6 +166,8 @@ static struct popkeep_maildrop *session_maildrop(struct popkeep_session *s)
 	pm = popkeep_maildrop_init_uids(s->puser, client->mailbox, uids,
 					client->messages_count);
 	i_free(uids);
+	for (i = 0; client->message_sizes != NULL && i < pm->count; i++)
+		pm->messages[i].octets = client->message_sizes[i];
 	for (i = 0; i < pm->count && s->message_ids != NULL; i++)
 		pm->messages[i].message_id = s->message_ids[i];
 	pm->hashes = s->hashes;
@@ -193,7 +195,7 @@ static bool is_idle(const struct popkeep_session *s)
 
 	return s->events == NULL && puser->policy == POPKEEP_POLICY_KNOWN &&
 		(!puser->up.has_rule || (rule->after_download == PK_NEVER &&
-		 rule->after_delivery == PK_NEVER &&
+		 rule->after_delivery == PK_NEVER && rule->minimum == 0 &&
 		 rule->unread == PK_NEVER));
 }
 
@@ -211,10 +213,16 @@ static void update_unknown(struct popkeep_session *s)
 		fail(s, "popkeep-policyd was away at login");
 }
 
+static void note_decided(struct popkeep_maildrop *pm, void *context)
+{
+	note_facts(context, pm, TRUE, time(NULL));
+}
+
 static void update(struct popkeep_session *s, struct popkeep_maildrop *pm)
 {
 	struct popkeep_update u = { .pm = pm, .events = s->events,
-		.occasion = PK_OCCASION_QUIT };
+		.occasion = PK_OCCASION_QUIT, .decided = note_decided,
+		.context = s };
 
 	if (popkeep_update_run(&u) < 0 && u.left > 0)
 		fail(s, t_strdup_printf("%u messages are not deleted: %s",
@@ -235,11 +243,12 @@ static void session_quit(struct popkeep_session *s)
 	pm = session_maildrop(s);
 	popkeep_maildrop_load_facts(pm, s->events, now);
 	record_facts(s, pm, TRUE);
-	note_facts(s, pm, TRUE, now);
-	if (s->puser->policy == POPKEEP_POLICY_KNOWN)
+	if (s->puser->policy == POPKEEP_POLICY_KNOWN) {
 		update(s, pm);
-	else
+	} else {
+		note_facts(s, pm, TRUE, now);
 		update_unknown(s);
+	}
 	popkeep_maildrop_deinit(&pm);
 	commit_facts(s);
 	s->puser->own--;
@@ -252,7 +261,8 @@ static void session_dropped(struct popkeep_session *s)
 	struct popkeep_maildrop *pm;
 	time_t now = time(NULL);
 
-	if (s->updated || s->events == NULL || s->client->mailbox == NULL)
+	/* Facts begin with the first session, whatever comes of it. */
+	if (s->updated || s->client->mailbox == NULL || is_idle(s))
 		return;
 	pm = session_maildrop(s);
 	popkeep_maildrop_load_facts(pm, s->events, now);

@@ -40,24 +40,30 @@ static struct popkeep_session *session_of(const struct mail *mail)
 }
 
 /*
- * The Message-ID, if it is in what Dovecot reads first: it is about to be sent,
- * so that costs nothing.
+ * The Message-ID, if it is in what fits Dovecot's buffer: it is about to be
+ * sent, so that costs nothing.
  */
 static void note_message_id(struct popkeep_session *s, uint32_t msgno,
 			    struct istream *input)
 {
 	struct pk_message_id id;
 	const unsigned char *data;
-	size_t size;
+	size_t size, fed = 0;
+	ssize_t ret = 0;
 
 	if (s->message_ids == NULL)
 		s->message_ids = p_new(s->client->pool, const char *,
 				       s->client->messages_count + 1);
-	if (msgno == 0 || s->message_ids[msgno - 1] != NULL ||
-	    i_stream_read_more(input, &data, &size) <= 0)
+	if (msgno == 0 || s->message_ids[msgno - 1] != NULL)
 		return;
 	pk_message_id_init(&id);
-	pk_message_id_feed(&id, data, size);
+	do {
+		data = i_stream_get_data(input, &size);
+		pk_message_id_feed(&id, data + fed, size - fed);
+		fed = size;
+	} while (!id.done && (ret = i_stream_read(input)) > 0);
+	if (!id.done && ret == -1 && input->stream_errno == 0)
+		pk_message_id_end(&id);	/* a header without an end */
 	if (id.done)
 		s->message_ids[msgno - 1] =
 			p_strdup(s->client->pool, id.text);

@@ -17,9 +17,13 @@
 
 /* ---- deciding ----------------------------------------------------------- */
 
-/* What is already gone is not decided about; what cannot be read stays. */
+/*
+ * What cannot be read stays.  What is already gone is found to have vanished:
+ * at once, if it has no name for a record.
+ */
 static void leave_unknown(struct popkeep_update *u)
 {
+	const struct popkeep_message *msg;
 	struct pk_verdicts *v = &u->v;
 	uint32_t i;
 
@@ -27,8 +31,11 @@ static void leave_unknown(struct popkeep_update *u)
 		if (v->plan[i] == PK_KEEP ||
 		    popkeep_maildrop_look(u->pm, i + 1) != NULL)
 			continue;
+		msg = &u->pm->messages[i];
+		if (msg->gone && msg->uidl[0] != '\0')
+			continue;
 		pk_verdicts_keep(v, i + 1);
-		if (u->pm->messages[i].gone)
+		if (msg->gone)
 			v->outcome[i] = PK_OUTCOME_VANISHED;
 	}
 }
@@ -206,9 +213,11 @@ static int run(struct popkeep_update *u)
 
 int popkeep_update_run(struct popkeep_update *u)
 {
-	int ret;
+	int ret = decide(u);
 
-	if (decide(u) < 0)
+	if (u->decided != NULL)
+		u->decided(u->pm, u->context);
+	if (ret < 0)
 		return -1;
 	/* Most sessions end here. */
 	if (u->v.planned == 0 && u->v.would == 0 && u->look == NULL)

@@ -23,6 +23,11 @@ struct popkeep_update {
 	bool only_marked;
 	/* A look at the plan before it is carried out; FALSE: leave it. */
 	bool (*look)(struct pk_verdicts *v, void *context);
+	/*
+	 * The first plan is made and nothing done: what the session did is
+	 * noted now, as some of it counts from the next session on only.
+	 */
+	void (*decided)(struct popkeep_maildrop *pm, void *context);
 	void *context;
 
 	struct pk_verdicts v;		/* after _run(): the plan and outcomes */
@@ -33,8 +38,8 @@ struct popkeep_update {
 
 /*
  * Decide, record, carry out, record.  The mailbox has no other transaction.  The
- * facts were loaded; what is to be noted of the session is noted first.  -1: not
- * everything that was planned or marked was done; u->error and u->left say what.
+ * facts were loaded.  -1: not everything that was planned or marked was done;
+ * u->error and u->left say what.
  */
 int popkeep_update_run(struct popkeep_update *u);
 void popkeep_update_deinit(struct popkeep_update *u);
