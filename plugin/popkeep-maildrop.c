@@ -94,8 +94,7 @@ static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 		return -1;
 	if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) == 0) {
 		msg->guid = p_strdup(pm->pool, guid);
-		if (set_uidl(msg) < 0)
-			return -1;
+		set_uidl(msg);
 	}
 	if (mail_get_virtual_size(mail, &size) == 0)
 		msg->octets = size;
@@ -106,9 +105,6 @@ static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 		msg->gone = mail->expunged;
 		return -1;
 	}
-	msg->guid = p_strdup(pm->pool, guid);
-	msg->octets = size;
-	set_uidl(msg);
 	return 0;
 }
 
