@@ -430,5 +430,6 @@ void auth_popkeep_login_lookup(struct auth_request *request,
 void auth_popkeep_login_deinit(struct auth_popkeep_module *module)
 {
 	popkeep_ask_deinit(&module->ask);
+	popkeep_ask_disconnect();
 	close_store(module);
 }

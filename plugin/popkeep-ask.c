@@ -13,28 +13,34 @@
 
 struct popkeep_ask {
 	char *socket;
-	int fd;				/* -1: not connected */
-	uint32_t last_id;
-	/* It has let a question time out: the next one does not wait. */
-	time_t silent_until;
+	uint32_t last_id;		/* of its last question */
 };
 
 /* Of the question and of the answer; there is one at a time. */
 static uint8_t ask_out[PK_WIRE_MAX], ask_in[PK_WIRE_MAX + 1];
+
+/* No two questions of a process have the same. */
+static uint32_t question_id;
+
+/*
+ * The connection of the process: sessions ask one after the other, each question
+ * to its end.  policyd knows its peers by the uid that they had when they
+ * connected, so another uid has another connection.
+ */
+static struct {
+	char *socket;			/* NULL: not connected */
+	uid_t uid;
+	int fd;
+	/* It has let a question time out: the next one does not wait. */
+	time_t silent_until;
+} conn;
 
 struct popkeep_ask *popkeep_ask_init(const char *socket)
 {
 	struct popkeep_ask *ask = i_new(struct popkeep_ask, 1);
 
 	ask->socket = i_strdup(socket);
-	ask->fd = -1;
 	return ask;
-}
-
-static void disconnect(struct popkeep_ask *ask)
-{
-	if (ask->fd != -1)
-		i_close_fd(&ask->fd);
 }
 
 void popkeep_ask_deinit(struct popkeep_ask **_ask)
@@ -44,9 +50,23 @@ void popkeep_ask_deinit(struct popkeep_ask **_ask)
 	if (ask == NULL)
 		return;
 	*_ask = NULL;
-	disconnect(ask);
 	i_free(ask->socket);
 	i_free(ask);
+}
+
+void popkeep_ask_disconnect(void)
+{
+	if (conn.socket == NULL)
+		return;
+	i_free(conn.socket);
+	if (conn.fd != -1)
+		i_close_fd(&conn.fd);
+}
+
+static bool is_connected(const struct popkeep_ask *ask)
+{
+	return conn.socket != NULL && conn.uid == geteuid() &&
+		strcmp(conn.socket, ask->socket) == 0;
 }
 
 static int fail(struct popkeep_ask *ask, const char *what,
@@ -54,7 +74,7 @@ static int fail(struct popkeep_ask *ask, const char *what,
 {
 	*error_r = t_strdup_printf("popkeep-policyd is away: %s: %s",
 				   ask->socket, what);
-	disconnect(ask);
+	popkeep_ask_disconnect();
 	return -1;
 }
 
@@ -63,19 +83,22 @@ static int connect_to(struct popkeep_ask *ask, const char **error_r)
 	struct timeval patience = { POPKEEP_ASK_PATIENCE, 0 };
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
-	if (ask->fd != -1)
+	if (is_connected(ask))
 		return 0;
-	if (time(NULL) < ask->silent_until)
+	if (time(NULL) < conn.silent_until)
 		return fail(ask, "it did not answer a moment ago", error_r);
 	if (i_strocpy(sun.sun_path, ask->socket, sizeof(sun.sun_path)) < 0)
 		return fail(ask, strerror(ENAMETOOLONG), error_r);
-	ask->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (ask->fd == -1 ||
-	    setsockopt(ask->fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+	popkeep_ask_disconnect();
+	conn.socket = i_strdup(ask->socket);
+	conn.uid = geteuid();
+	conn.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (conn.fd == -1 ||
+	    setsockopt(conn.fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
 		       sizeof(patience)) < 0 ||
-	    setsockopt(ask->fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+	    setsockopt(conn.fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		       sizeof(patience)) < 0 ||
-	    connect(ask->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+	    connect(conn.fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 		return fail(ask, strerror(errno), error_r);
 	return 0;
 }
@@ -83,7 +106,8 @@ static int connect_to(struct popkeep_ask *ask, const char **error_r)
 void popkeep_ask_begin(struct popkeep_ask *ask, struct pk_wire *w,
 		       enum pk_wire_type type, uint32_t flags)
 {
-	pk_wire_begin(w, ask_out, type, flags, ++ask->last_id);
+	ask->last_id = ++question_id;
+	pk_wire_begin(w, ask_out, type, flags, ask->last_id);
 }
 
 static int send_packet(struct popkeep_ask *ask, const struct pk_wire *w,
@@ -96,7 +120,7 @@ static int send_packet(struct popkeep_ask *ask, const struct pk_wire *w,
 	if (connect_to(ask, error_r) < 0)
 		return -1;
 	do {
-		n = send(ask->fd, w->data, w->len, MSG_NOSIGNAL);
+		n = send(conn.fd, w->data, w->len, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? fail(ask, strerror(errno), error_r) : 0;
 }
@@ -105,11 +129,11 @@ static int send_packet(struct popkeep_ask *ask, const struct pk_wire *w,
 static int send_anew(struct popkeep_ask *ask, const struct pk_wire *w,
 		     const char **error_r)
 {
-	bool kept = ask->fd != -1;
+	bool old = is_connected(ask);
 
 	if (send_packet(ask, w, error_r) == 0)
 		return 0;
-	return kept && !w->bad ? send_packet(ask, w, error_r) : -1;
+	return old && !w->bad ? send_packet(ask, w, error_r) : -1;
 }
 
 static int receive(struct popkeep_ask *ask, enum pk_wire_type wanted,
@@ -120,10 +144,10 @@ static int receive(struct popkeep_ask *ask, enum pk_wire_type wanted,
 
 	do {
 		do {
-			n = recv(ask->fd, ask_in, sizeof(ask_in), 0);
+			n = recv(conn.fd, ask_in, sizeof(ask_in), 0);
 		} while (n < 0 && errno == EINTR);
 		if (n < 0 && errno == EAGAIN) {
-			ask->silent_until = time(NULL) + POPKEEP_ASK_PATIENCE;
+			conn.silent_until = time(NULL) + POPKEEP_ASK_PATIENCE;
 			return fail(ask, "no answer in time", error_r);
 		}
 		if (n < 0)

@@ -19,11 +19,14 @@ struct popkeep_ask;
 
 /*
  * Not connected yet: that happens at the first question, with the uid of that
- * moment, and again after a connection was lost.
+ * moment, and again after a connection was lost.  All that ask the same socket
+ * as the same uid share a connection, which stays for later ones.
  */
 struct popkeep_ask *popkeep_ask_init(const char *socket);
 /* *ask may be NULL. */
 void popkeep_ask_deinit(struct popkeep_ask **ask);
+/* Close the connection, if there is one: nobody asks any more. */
+void popkeep_ask_disconnect(void);
 
 /*
  * Begin a packet of a type, to be filled with pk_wire_put_*().  There is one

@@ -71,6 +71,7 @@ EXPORT void popkeep_plugin_deinit(void)
 	unsigned int i;
 
 	popkeep_pop3_deinit();
+	popkeep_ask_disconnect();
 	mail_storage_hooks_remove(&popkeep_early_hooks);
 	for (i = 0; i < N_ELEMENTS(popkeep_hooks); i++)
 		mail_storage_hooks_remove(&popkeep_hooks[i]);

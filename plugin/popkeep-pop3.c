@@ -159,7 +159,6 @@ static struct popkeep_maildrop *session_maildrop(struct popkeep_session *s)
 	uint32_t *uids = i_new(uint32_t, client->messages_count + 1), i;
 	struct popkeep_maildrop *pm;
 
-	(void)popkeep_session_event(s, 1);
 	for (i = 0; i < client->messages_count; i++)
 		mail_index_lookup_uid(client->mailbox->view,
 				      popkeep_session_seq(client, i + 1), &uids[i]);
@@ -199,6 +198,23 @@ static bool is_idle(const struct popkeep_session *s)
 		 rule->unread == PK_NEVER));
 }
 
+/*
+ * Nothing was done, and nothing can be due: no limit is shorter than the time
+ * since a message was delivered.  (The unread clock needs facts in any case.)
+ */
+static bool is_young(const struct popkeep_session *s,
+		     struct popkeep_maildrop *pm, int64_t now)
+{
+	const struct pk_rule *rule = &s->puser->up.rule;
+
+	return s->puser->policy == POPKEEP_POLICY_KNOWN &&
+		s->events == NULL && s->puser->up.has_rule &&
+		rule->unread == PK_NEVER &&
+		popkeep_maildrop_is_young(pm, I_MIN(rule->after_download,
+						    rule->after_delivery),
+					  now);
+}
+
 static void fail(struct popkeep_session *s, const char *error)
 {
 	s->failed = TRUE;
@@ -230,6 +246,21 @@ static void update(struct popkeep_session *s, struct popkeep_maildrop *pm)
 	popkeep_update_deinit(&u);
 }
 
+static void do_update(struct popkeep_session *s, struct popkeep_maildrop *pm,
+		      time_t now)
+{
+	if (s->events == NULL)
+		(void)popkeep_session_event(s, 1);
+	popkeep_maildrop_load_facts(pm, s->events, now);
+	record_facts(s, pm, TRUE);
+	if (s->puser->policy == POPKEEP_POLICY_KNOWN) {
+		update(s, pm);
+	} else {
+		note_facts(s, pm, TRUE, now);
+		update_unknown(s);
+	}
+}
+
 static void session_quit(struct popkeep_session *s)
 {
 	struct popkeep_maildrop *pm;
@@ -241,14 +272,8 @@ static void session_quit(struct popkeep_session *s)
 	s->updating = TRUE;
 	s->puser->own++;
 	pm = session_maildrop(s);
-	popkeep_maildrop_load_facts(pm, s->events, now);
-	record_facts(s, pm, TRUE);
-	if (s->puser->policy == POPKEEP_POLICY_KNOWN) {
-		update(s, pm);
-	} else {
-		note_facts(s, pm, TRUE, now);
-		update_unknown(s);
-	}
+	if (!is_young(s, pm, now))
+		do_update(s, pm, now);
 	popkeep_maildrop_deinit(&pm);
 	commit_facts(s);
 	s->puser->own--;
@@ -265,6 +290,7 @@ static void session_dropped(struct popkeep_session *s)
 	if (s->updated || s->client->mailbox == NULL || is_idle(s))
 		return;
 	pm = session_maildrop(s);
+	(void)popkeep_session_event(s, 1);
 	popkeep_maildrop_load_facts(pm, s->events, now);
 	record_facts(s, pm, FALSE);
 	note_facts(s, pm, FALSE, now);
