@@ -107,8 +107,9 @@ static bool is_same_text(struct mail *one, struct mail *other)
 }
 
 /*
- * A process that was killed may have left a file in the Retained place without
- * the GUID of what it is a copy of: that goes when there is a whole copy.
+ * A process that was killed may have left a file without the GUID of what it is
+ * a copy of.  In the Retained place that goes when there is a whole copy; the
+ * user's own folders are left alone, and what is there is not copied again.
  */
 static bool is_present(struct present *p, const struct popkeep_message *msg,
 		       struct mail *mail)
@@ -121,11 +122,11 @@ static bool is_present(struct present *p, const struct popkeep_message *msg,
 		if (!other->known || other->octets != msg->octets)
 			continue;
 		alike = strcmp(other->guid, msg->guid) == 0;
-		if ((!alike && !(p->retained && other->guid_is_name)) ||
+		if ((!alike && !other->guid_is_name) ||
 		    !mail_set_uid(p->mail, other->uid) ||
 		    !is_same_text(mail, p->mail))
 			continue;
-		if (alike) {
+		if (alike || !p->retained) {
 			found = TRUE;
 			continue;
 		}
