@@ -5,16 +5,15 @@ SPDX-License-Identifier: ISC
 import contextlib
 import hashlib
 import os
-import stat
 import time
 
-from dovecot_mail import (BOUND, FORMATS, GONE, KEPT, POLICIES, configure, dovecot, fate,
-                          histories, imap, location, mark, numbers, ok,
+from dovecot_mail import (BOUND, FORMATS, GONE, KEPT, POLICIES, configure,
+                          dovecot, fate, histories, imap, mark, numbers, ok,
                           plugin_settings, policyd_killed, retained, save,
                           settled)
 from fixtures import HEAD, clean, cleans, received
-from lib import (ROOT, Skip, check, check_order, dovecot_version, each,
-                 needs_root, same, test, until)
+from lib import (ROOT, check, check_order, dovecot_version, each, needs_root,
+                 same, test, until)
 from test_policy_protect import mount, unmount
 
 NOW = 'retention "now" { after-download = "0" }\n'
@@ -333,7 +332,7 @@ def ends_in_retr(how):
         same(s.events("downloaded", "dispose-intent"), [], "records")
 
 
-@each(*("nothing", "hold"))
+@each("nothing", "hold")
 def quit_twice(policy):
     """QUIT twice is QUIT once"""
     with dovecot(POLICIES[policy], imap=False, messages=cleans(2)) as s:
@@ -377,14 +376,14 @@ def changed_meanwhile(how, policy):
         same(retained(s), [1] if policy == "hold" and how != "unlink" else [],
              "retained")
         same(check_order(s.audit()), set(), "open intents")
-        found = [h for h in histories(s)]
+        found = histories(s)
         if how == "unlink":
             check(found in ([], [["dispose-intent", "vanished"]]), found)
         else:
             same(found[0][:2], fate(policy), "records")
 
 
-@each(*("nothing", "hold"))
+@each("nothing", "hold")
 def two_sessions(policy):
     """two sessions at once delete the same and others: each once"""
     with dovecot(POLICIES[policy], imap=False, messages=cleans(4),
