@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-carry-out.h"
-#include "hash.h"
 #include "istream.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
@@ -54,38 +53,36 @@ static bool is_any_planned(const struct carry *c, enum pk_verdict verdict)
  */
 struct present {
 	struct popkeep_maildrop *there;
-	HASH_TABLE(char *, void *) guids;	/* to the first of that GUID */
 	struct mailbox_transaction_context *trans;
 	struct mail *mail;
+	bool retained;
+	bool halves;			/* some are expunged in trans */
 };
 
 static void present_init(struct present *p, struct popkeep_user *puser,
 			 struct mailbox *dest)
 {
-	const struct popkeep_message *msg;
-	char *guid;
 	uint32_t i;
 
+	i_zero(p);
+	p->retained = popkeep_is_retained(puser, dest);
 	p->there = popkeep_maildrop_init(puser, dest);
-	hash_table_create(&p->guids, p->there->pool, 0, str_hash, strcmp);
-	for (i = 0; i < p->there->count; i++) {
-		msg = popkeep_maildrop_look(p->there, i + 1);
-		if (msg == NULL ||
-		    hash_table_lookup(p->guids, msg->guid) != NULL)
-			continue;
-		guid = p_strdup(p->there->pool, msg->guid);
-		hash_table_insert(p->guids, guid, POINTER_CAST(i + 1));
-	}
+	for (i = 0; i < p->there->count; i++)
+		(void)popkeep_maildrop_look(p->there, i + 1);
 	popkeep_maildrop_unlook(p->there);
 	p->trans = mailbox_transaction_begin(dest, 0, __func__);
 	p->mail = mail_alloc(p->trans, 0, NULL);
 }
 
-static void present_deinit(struct present *p)
+static void present_deinit(struct present *p, bool copied)
 {
+	struct mailbox *dest = p->there->box;
+
 	mail_free(&p->mail);
-	mailbox_transaction_rollback(&p->trans);
-	hash_table_destroy(&p->guids);
+	if (!copied || !p->halves)
+		mailbox_transaction_rollback(&p->trans);
+	else if (mailbox_transaction_commit(&p->trans) == 0)
+		(void)mailbox_sync(dest, POPKEEP_SYNC_WRITE);
 	popkeep_maildrop_deinit(&p->there);
 }
 
@@ -110,22 +107,35 @@ static bool is_same_text(struct mail *one, struct mail *other)
 		input->stream_errno == 0 && other_input->stream_errno == 0;
 }
 
-static bool is_present(const struct present *p,
-		       const struct popkeep_message *msg, struct mail *mail)
+/*
+ * A process that was killed may have left a file without the GUID of what it is
+ * a copy of.  In the Retained place that goes when there is a whole copy; the
+ * user's own folders are left alone, and what is there is not copied again.
+ */
+static bool is_present(struct present *p, const struct popkeep_message *msg,
+		       struct mail *mail)
 {
-	uint32_t i = POINTER_CAST_TO(hash_table_lookup(p->guids, msg->guid),
-				     uint32_t);
-	const struct popkeep_message *other;
+	struct popkeep_message *other = p->there->messages;
+	bool alike, found = FALSE;
+	uint32_t i;
 
-	for (; i > 0 && i <= p->there->count; i++) {
-		other = &p->there->messages[i - 1];
-		if (other->known && strcmp(other->guid, msg->guid) == 0 &&
-		    other->octets == msg->octets &&
-		    mail_set_uid(p->mail, other->uid) &&
-		    is_same_text(mail, p->mail))
-			return TRUE;
+	for (i = 0; i < p->there->count; i++, other++) {
+		if (!other->known || other->octets != msg->octets)
+			continue;
+		alike = strcmp(other->guid, msg->guid) == 0;
+		if ((!alike && !other->guid_is_name) ||
+		    !mail_set_uid(p->mail, other->uid) ||
+		    !is_same_text(mail, p->mail))
+			continue;
+		if (alike || !p->retained) {
+			found = TRUE;
+			continue;
+		}
+		mail_expunge(p->mail);
+		p->halves = TRUE;
+		other->known = FALSE;
 	}
-	return FALSE;
+	return found;
 }
 
 /* ---- moving ------------------------------------------------------------- */
@@ -147,7 +157,7 @@ static int move_one(struct carry *c, struct mail *mail,
 }
 
 static void move_all(struct carry *c, enum pk_verdict verdict,
-		     const struct present *present, struct mail *mail,
+		     struct present *present, struct mail *mail,
 		     struct mailbox_transaction_context *to)
 {
 	const struct popkeep_message *msg;
@@ -175,6 +185,7 @@ static int move_to(struct carry *c, enum pk_verdict verdict,
 	struct mailbox_transaction_context *to;
 	struct present present;
 	struct mail *mail;
+	int ret;
 
 	present_init(&present, c->pm->puser, dest);
 	to = mailbox_transaction_begin(dest,
@@ -182,12 +193,12 @@ static int move_to(struct carry *c, enum pk_verdict verdict,
 	mail = mail_alloc(from, 0, NULL);
 	move_all(c, verdict, &present, mail, to);
 	mail_free(&mail);
-	present_deinit(&present);
-	if (mailbox_transaction_commit(&to) == 0)
-		return 0;
-	complain(c, "cannot be moved",
-		 mailbox_get_last_internal_error(dest, NULL));
-	return -1;
+	ret = mailbox_transaction_commit(&to);
+	if (ret < 0)
+		complain(c, "cannot be moved",
+			 mailbox_get_last_internal_error(dest, NULL));
+	present_deinit(&present, ret == 0);
+	return ret;
 }
 
 /* The folder of verdict in namespace ns, made if need be. */
@@ -372,6 +383,9 @@ uint32_t popkeep_settle(struct popkeep_maildrop *pm, const uint8_t *plan,
 
 	for (i = 0; i < pm->count; i++) {
 		msg = &pm->messages[i];
+		/* Of these it was known before. */
+		if (plan[i] == PK_KEEP && msg->gone)
+			outcome[i] = PK_OUTCOME_VANISHED;
 		if (plan[i] == PK_KEEP)
 			continue;
 		if (popkeep_is_there(pm->box, msg->uid)) {

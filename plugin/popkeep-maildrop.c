@@ -64,12 +64,15 @@ static int look_at_time(struct mail *mail, struct popkeep_message *msg)
 {
 	const char *name;
 	time_t received;
+	size_t len;
 
 	if (strcmp(mail->box->storage->name, "maildir") == 0) {
 		if (mail_get_special(mail, MAIL_FETCH_STORAGE_ID, &name) < 0)
 			return -1;
-		if (pk_name_delivered(name, pk_name_base_len(name,
-				      strlen(name)), &msg->name_time))
+		len = pk_name_base_len(name, strlen(name));
+		msg->guid_is_name = strlen(msg->guid) == len &&
+			memcmp(msg->guid, name, len) == 0;
+		if (pk_name_delivered(name, len, &msg->name_time))
 			return 0;
 		msg->name_time = 0;
 	}

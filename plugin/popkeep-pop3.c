@@ -411,6 +411,19 @@ static void apply_rule(struct popkeep_session *s)
 	s->capa = capa_reply(s, now);
 }
 
+/* Dovecot itself would give no code: clients ask for another password then. */
+static void refuse_login(struct popkeep_session *s,
+			 enum pk_login_result result, const char *error)
+{
+	if (s->client->set->pop3_lock_session) {
+		client_send_line(s->client, "%s", t_str_rtrim(
+			pk_login_refusal(result), "\r\n"));
+		(void)o_stream_flush(s->client->output);
+		o_stream_close(s->client->output);
+	}
+	s->puser->user->error = error;
+}
+
 /*
  * login-delay (RFC 2449 section 8.1.1): where Dovecot has not said +OK yet, which
  * is so with pop3_lock_session.  A login that is refused for that is not
@@ -434,11 +447,8 @@ static bool is_too_early(struct popkeep_session *s)
 		return FALSE;
 	if (last > 0 && last <= now &&
 	    now - last < (int64_t)up->rule.login_delay) {
-		client_send_line(s->client, "%s", t_str_rtrim(
-			pk_login_refusal(PK_LOGIN_TOO_EARLY), "\r\n"));
-		(void)o_stream_flush(s->client->output);
-		o_stream_close(s->client->output);
-		puser->user->error = "popkeep: login-delay: too early";
+		refuse_login(s, PK_LOGIN_TOO_EARLY,
+			     "popkeep: login-delay: too early");
 		return TRUE;
 	}
 	popkeep_facts_logged_in(facts, now);
@@ -471,8 +481,8 @@ void popkeep_pop3_namespaces_created(struct popkeep_user *puser)
 	if (s->administrative)
 		return;
 	if (popkeep_user_ask(puser, FALSE) == POPKEEP_POLICY_REFUSED) {
-		puser->user->error = "popkeep: the policy cannot tell yet "
-			"what must be kept";
+		refuse_login(s, PK_LOGIN_TEMPORARY, "popkeep: the policy "
+			     "cannot tell yet what must be kept");
 		return;
 	}
 	apply_rule(s);

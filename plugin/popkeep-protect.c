@@ -463,13 +463,18 @@ static int expunge_folder(struct mailbox *box)
 	return mailbox_sync(box, POPKEEP_SYNC_WRITE);
 }
 
+/* What cannot be counted may be there. */
+static bool has_mail(struct mailbox *box)
+{
+	return mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0 ||
+		mail_index_view_get_messages_count(box->view) > 0;
+}
+
 static int popkeep_delete_box(struct mailbox *box)
 {
 	struct popkeep_mailbox *pbox = POPKEEP_CONTEXT(box);
 
-	if (pbox->puser->own == 0 && box->opened &&
-	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) == 0 &&
-	    mail_index_view_get_messages_count(box->view) > 0) {
+	if (pbox->puser->own == 0 && box->opened && has_mail(box)) {
 		if (ask(pbox, box) < 0)
 			return -1;
 		if (is_protected(pbox->puser))

@@ -427,17 +427,34 @@ def guard(pid, word):
     os._exit(0)
 
 
-def start(a, config, log):
-    """popkeep-policyd and dovecot, in this order."""
+def start_policyd(a, log):
     env = environment()
     env.update(clock(a))
     policyd = spawn(policyd_argv(a), env, a.dir, log)
     a.guard = guard(policyd.pid, a.values["policy-socket"])
+    return policyd
+
+
+def revive(a, daemons, daemon, log):
+    """policyd was killed: start it again, as a supervisor would.
+
+    While DIR/.popkeep/no-policyd is there, it stays away, until SIGHUP."""
+    if daemon is not daemons[0] or daemon.returncode >= 0:
+        return False
+    if not os.path.exists(a.dir + "/.popkeep/no-policyd"):
+        daemons[0] = start_policyd(a, log)
+    return True
+
+
+def start(a, config, log):
+    """popkeep-policyd and dovecot, in this order."""
+    env = environment()
+    env.update(clock(a))
 
     def before():
         if a.namespace and not a.no_plugin:
             cover(a.modules, a.moduledir)
 
-    return [policyd, spawn([a.dovecot_binary, "-F", "-c",
-                            a.home + "/dovecot.conf"], env, a.dir, log,
-                           before)]
+    return [start_policyd(a, log), spawn(
+        [a.dovecot_binary, "-F", "-c", a.home + "/dovecot.conf"], env, a.dir,
+        log, before)]
