@@ -24,7 +24,9 @@ POLICIES = {
     "hold": 'hold "h" { users = { "ann" } }\n',
 }
 FREE, BOUND = ("nothing", "rule"), ("minimum", "hold")
-FORMATS = ("maildir", "mbox", "sdbox", "mdbox")
+# $POPKEEP_FORMATS = all: the others as well, in another five minutes.
+FORMATS = ("maildir", "mbox") + (
+    ("sdbox", "mdbox") if os.environ.get("POPKEEP_FORMATS") == "all" else ())
 
 
 def location(kind):

@@ -31,6 +31,10 @@ SANITIZED = "POPKEEP_SANITIZED" in os.environ
 # This run is the second one, after one as root.
 ROOT_TOO = "POPKEEP_ROOT_TOO" in os.environ
 
+# Modules whose tests a second run as an ordinary user leaves out.
+ONCE = ("test_dovecot_doveadm", "test_dovecot_facts", "test_dovecot_failures",
+        "test_dovecot_kills", "test_dovecot_parity", "test_dovecot_protect")
+
 TESTS = []
 
 
