@@ -11,9 +11,19 @@
 #include <time.h>
 #include <unistd.h>
 
+struct connection {
+	char *socket;			/* NULL: not connected */
+	uid_t uid;
+	int fd;
+	/* It has let a question time out: the next one does not wait. */
+	time_t silent_until;
+};
+
 struct popkeep_ask {
 	char *socket;
 	uint32_t last_id;		/* of its last question */
+	struct connection *conn;	/* the process's, or its own */
+	struct connection own;
 };
 
 /* Of the question and of the answer; there is one at a time. */
@@ -27,20 +37,39 @@ static uint32_t question_id;
  * to its end.  policyd knows its peers by the uid that they had when they
  * connected, so another uid has another connection.
  */
-static struct {
-	char *socket;			/* NULL: not connected */
-	uid_t uid;
-	int fd;
-	/* It has let a question time out: the next one does not wait. */
-	time_t silent_until;
-} conn;
+static struct connection shared;
 
-struct popkeep_ask *popkeep_ask_init(const char *socket)
+static struct popkeep_ask *ask_alloc(const char *socket)
 {
 	struct popkeep_ask *ask = i_new(struct popkeep_ask, 1);
 
 	ask->socket = i_strdup(socket);
 	return ask;
+}
+
+struct popkeep_ask *popkeep_ask_init(const char *socket)
+{
+	struct popkeep_ask *ask = ask_alloc(socket);
+
+	ask->conn = &shared;
+	return ask;
+}
+
+struct popkeep_ask *popkeep_ask_init_own(const char *socket)
+{
+	struct popkeep_ask *ask = ask_alloc(socket);
+
+	ask->conn = &ask->own;
+	return ask;
+}
+
+static void disconnect(struct connection *conn)
+{
+	if (conn->socket == NULL)
+		return;
+	i_free(conn->socket);
+	if (conn->fd != -1)
+		i_close_fd(&conn->fd);
 }
 
 void popkeep_ask_deinit(struct popkeep_ask **_ask)
@@ -50,23 +79,23 @@ void popkeep_ask_deinit(struct popkeep_ask **_ask)
 	if (ask == NULL)
 		return;
 	*_ask = NULL;
+	disconnect(&ask->own);
 	i_free(ask->socket);
 	i_free(ask);
 }
 
 void popkeep_ask_disconnect(void)
 {
-	if (conn.socket == NULL)
-		return;
-	i_free(conn.socket);
-	if (conn.fd != -1)
-		i_close_fd(&conn.fd);
+	disconnect(&shared);
 }
 
 static bool is_connected(const struct popkeep_ask *ask)
 {
-	return conn.socket != NULL && conn.uid == geteuid() &&
-		strcmp(conn.socket, ask->socket) == 0;
+	const struct connection *conn = ask->conn;
+
+	return conn->socket != NULL && (conn == &ask->own ||
+		(conn->uid == geteuid() &&
+		 strcmp(conn->socket, ask->socket) == 0));
 }
 
 static int fail(struct popkeep_ask *ask, const char *what,
@@ -74,31 +103,32 @@ static int fail(struct popkeep_ask *ask, const char *what,
 {
 	*error_r = t_strdup_printf("popkeep-policyd is away: %s: %s",
 				   ask->socket, what);
-	popkeep_ask_disconnect();
+	disconnect(ask->conn);
 	return -1;
 }
 
 static int connect_to(struct popkeep_ask *ask, const char **error_r)
 {
 	struct timeval patience = { POPKEEP_ASK_PATIENCE, 0 };
+	struct connection *conn = ask->conn;
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
 	if (is_connected(ask))
 		return 0;
-	if (time(NULL) < conn.silent_until)
+	if (time(NULL) < conn->silent_until)
 		return fail(ask, "it did not answer a moment ago", error_r);
 	if (i_strocpy(sun.sun_path, ask->socket, sizeof(sun.sun_path)) < 0)
 		return fail(ask, strerror(ENAMETOOLONG), error_r);
-	popkeep_ask_disconnect();
-	conn.socket = i_strdup(ask->socket);
-	conn.uid = geteuid();
-	conn.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (conn.fd == -1 ||
-	    setsockopt(conn.fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+	disconnect(conn);
+	conn->socket = i_strdup(ask->socket);
+	conn->uid = geteuid();
+	conn->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (conn->fd == -1 ||
+	    setsockopt(conn->fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
 		       sizeof(patience)) < 0 ||
-	    setsockopt(conn.fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+	    setsockopt(conn->fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		       sizeof(patience)) < 0 ||
-	    connect(conn.fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+	    connect(conn->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 		return fail(ask, strerror(errno), error_r);
 	return 0;
 }
@@ -120,7 +150,7 @@ static int send_packet(struct popkeep_ask *ask, const struct pk_wire *w,
 	if (connect_to(ask, error_r) < 0)
 		return -1;
 	do {
-		n = send(conn.fd, w->data, w->len, MSG_NOSIGNAL);
+		n = send(ask->conn->fd, w->data, w->len, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? fail(ask, strerror(errno), error_r) : 0;
 }
@@ -144,10 +174,10 @@ static int receive(struct popkeep_ask *ask, enum pk_wire_type wanted,
 
 	do {
 		do {
-			n = recv(conn.fd, ask_in, sizeof(ask_in), 0);
+			n = recv(ask->conn->fd, ask_in, sizeof(ask_in), 0);
 		} while (n < 0 && errno == EINTR);
 		if (n < 0 && errno == EAGAIN) {
-			conn.silent_until = time(NULL) + POPKEEP_ASK_PATIENCE;
+			ask->conn->silent_until = time(NULL) + POPKEEP_ASK_PATIENCE;
 			return fail(ask, "no answer in time", error_r);
 		}
 		if (n < 0)

@@ -23,6 +23,8 @@ struct popkeep_ask;
  * as the same uid share a connection, which stays for later ones.
  */
 struct popkeep_ask *popkeep_ask_init(const char *socket);
+/* With a connection of its own, whose uid stays what it was. */
+struct popkeep_ask *popkeep_ask_init_own(const char *socket);
 /* *ask may be NULL. */
 void popkeep_ask_deinit(struct popkeep_ask **ask);
 /* Close the connection, if there is one: nobody asks any more. */

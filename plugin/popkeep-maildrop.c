@@ -386,26 +386,6 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 		note_seen(pm, i + 1, now);
 }
 
-bool popkeep_maildrop_is_young(struct popkeep_maildrop *pm, int64_t limit,
-			       int64_t now)
-{
-	struct popkeep_message msg;
-	struct mail *mail;
-	unsigned int i;
-
-	if (strcmp(pm->box->storage->name, "maildir") != 0)
-		return FALSE;
-	mail = looking_glass(pm);
-	for (i = 0; i < pm->count; i++) {
-		msg.name_time = 0;
-		if (!mail_set_uid(mail, pm->messages[i].uid) ||
-		    look_at_time(mail, &msg) < 0 || msg.name_time <= 0 ||
-		    now - msg.name_time >= limit)
-			return FALSE;
-	}
-	return TRUE;
-}
-
 /* ---- beginning and end -------------------------------------------------- */
 
 static struct popkeep_maildrop *

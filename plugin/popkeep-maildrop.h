@@ -68,13 +68,6 @@ void popkeep_maildrop_deinit(struct popkeep_maildrop **pm);
 void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 				 const uint8_t *events, time_t now);
 
-/*
- * Was each message certainly delivered less than limit seconds before now?  That
- * takes file names with times in them, and is much cheaper than a look.
- */
-bool popkeep_maildrop_is_young(struct popkeep_maildrop *pm, int64_t limit,
-			       int64_t now);
-
 /* The SHA-256 of message msgno as it was sent in this session, or NULL. */
 const uint8_t *popkeep_maildrop_sha256(const void *pm, uint32_t msgno);
 

@@ -198,23 +198,6 @@ static bool is_idle(const struct popkeep_session *s)
 		 rule->unread == PK_NEVER));
 }
 
-/*
- * Nothing was done, and nothing can be due: no limit is shorter than the time
- * since a message was delivered.  (The unread clock needs facts in any case.)
- */
-static bool is_young(const struct popkeep_session *s,
-		     struct popkeep_maildrop *pm, int64_t now)
-{
-	const struct pk_rule *rule = &s->puser->up.rule;
-
-	return s->puser->policy == POPKEEP_POLICY_KNOWN &&
-		s->events == NULL && s->puser->up.has_rule &&
-		rule->unread == PK_NEVER &&
-		popkeep_maildrop_is_young(pm, I_MIN(rule->after_download,
-						    rule->after_delivery),
-					  now);
-}
-
 static void fail(struct popkeep_session *s, const char *error)
 {
 	s->failed = TRUE;
@@ -272,8 +255,7 @@ static void session_quit(struct popkeep_session *s)
 	s->updating = TRUE;
 	s->puser->own++;
 	pm = session_maildrop(s);
-	if (!is_young(s, pm, now))
-		do_update(s, pm, now);
+	do_update(s, pm, now);
 	popkeep_maildrop_deinit(&pm);
 	commit_facts(s);
 	s->puser->own--;

@@ -25,8 +25,9 @@ POLICIES = {
 }
 FREE, BOUND = ("nothing", "rule"), ("minimum", "hold")
 # $POPKEEP_FORMATS = all: the others as well, in another five minutes.
-FORMATS = ("maildir", "mbox") + (
-    ("sdbox", "mdbox") if os.environ.get("POPKEEP_FORMATS") == "all" else ())
+FORMATS = ("maildir",) + (
+    ("mbox", "sdbox", "mdbox") if os.environ.get("POPKEEP_FORMATS") == "all"
+    else ())
 
 
 def location(kind):
