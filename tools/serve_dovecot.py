@@ -262,7 +262,7 @@ def passdbs(a):
     """The gate; passwords for all but APOP; secrets for it.
 
     These are popkeep's own if its driver is built, else Dovecot's."""
-    driver = "libauthdb_popkeep.so" in a.has
+    driver = "libauthdb_popkeep.so" in a.has and not a.no_gate
     socket = a.values["policy-socket"]
     lines = passdb(a, "gate", "popkeep", mode="gate",
                    socket=socket) if driver else []
