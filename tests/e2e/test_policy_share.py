@@ -27,9 +27,11 @@ from test_policy_peers import DENIED, DISPOSED, DOWNLOADED, DURABLE, INTENT, \
 EVENTS = ("start stop policy login login-failed apop-warn downloaded "
           "downloaded-unconfirmed top-whole dispose-intent disposed retained "
           "purged restored vanished closed-unknown would-dispose sweep brake "
-          "hold release seal pruned").split()
+          "hold release seal pruned moved").split()
 OUTCOMES = range(DISPOSED, EVENTS.index("would-dispose"))
-OWN = range(DOWNLOADED, EVENTS.index("sweep"))	# of a mailbox's process
+# Of a mailbox's process.
+OWN = [EVENTS.index("login"), *range(DOWNLOADED, EVENTS.index("sweep")),
+       EVENTS.index("moved")]
 
 # Accounts that systems have: of policyd, of virtual mailboxes, of two users.
 POLICYD, MAIL, HOSTILE, VICTIM = "daemon", "mail", "games", "bin"
