@@ -70,7 +70,8 @@ static int look_at_time(struct mail *mail, struct popkeep_message *msg)
 		if (mail_get_special(mail, MAIL_FETCH_STORAGE_ID, &name) < 0)
 			return -1;
 		len = pk_name_base_len(name, strlen(name));
-		msg->guid_is_name = strlen(msg->guid) == len &&
+		msg->guid_is_name = msg->guid != NULL &&
+			strlen(msg->guid) == len &&
 			memcmp(msg->guid, name, len) == 0;
 		if (pk_name_delivered(name, len, &msg->name_time))
 			return 0;
