@@ -93,6 +93,13 @@ bool pk_rule_acts(const struct pk_user_policy *up, int64_t now);
 bool pk_rule_binds(const struct pk_user_policy *up, int64_t now);
 
 /*
+ * May messages of this user go without a record, where none can be written?
+ * best-effort lets those delete of whom no rule and no hold knows; off
+ * everybody: there are none then.
+ */
+bool pk_may_go_unrecorded(const struct pk_user_policy *up);
+
+/*
  * The least of the rule's limits, seconds; PK_NEVER: it has none, or is a
  * dry-run or braked.
  */

@@ -76,3 +76,10 @@ pk_expire_days(const struct pk_user_policy *up, int64_t now)
 	return !up->has_rule ? -1 : pk_limit_days(pk_rule_limit(&up->rule),
 	    up->rule.effective_from, now);
 }
+
+bool
+pk_may_go_unrecorded(const struct pk_user_policy *up)
+{
+	return up->audit != PK_AUDIT_REQUIRED && !up->has_rule &&
+	    up->holds == 0;
+}

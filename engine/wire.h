@@ -22,7 +22,7 @@
 /* Where policyd is asked, unless a configuration says otherwise. */
 #define PK_POLICY_SOCKET	RUNSTATEDIR "/popkeep/policy.sock"
 
-#define PK_WIRE_VERSION	2
+#define PK_WIRE_VERSION	3
 #define PK_WIRE_MAX	(60 * 1024)	/* octets of a packet */
 #define PK_WIRE_TEXT	1000		/* octets of a text for a person */
 

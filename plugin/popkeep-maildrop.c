@@ -12,13 +12,11 @@
 #include "engine/hex.h"
 #include "engine/maildir_name.h"
 #include "engine/message_id.h"
+#include "engine/notes.h"
 
 #include "popkeep-carry-out.h"
 #include "popkeep-facts.h"
 #include "popkeep-user.h"
-
-/* Unconfirmed downloads within so many seconds count as one. */
-#define UNCONFIRMED_APART	3600
 
 static const struct pk_maildrop_ops popkeep_maildrop_ops;
 
@@ -211,11 +209,6 @@ const uint8_t *popkeep_maildrop_sha256(const void *of, uint32_t msgno)
 	return pm->hashes != NULL ? pm->hashes[msgno - 1] : NULL;
 }
 
-static int64_t known_time(int64_t when, int64_t now)
-{
-	return when > 0 && when <= now ? when : 0;
-}
-
 /*
  * A received date can be set by the user, so the first sight of the message
  * bounds it from below; what is retained keeps the time that it came with.
@@ -224,7 +217,7 @@ static int64_t delivered(const struct popkeep_maildrop *pm,
 			 const struct popkeep_message *msg,
 			 const struct popkeep_fact *fact, int64_t now)
 {
-	int64_t seen = known_time(fact->seen, now);
+	int64_t seen = pk_fact_known(fact->seen, now);
 
 	if (pm->is_retained && seen > 0)
 		return seen;
@@ -252,31 +245,10 @@ static void maildrop_facts(const struct pk_maildrop *md, uint32_t msgno,
 	if (pm->facts_unknown)
 		return;
 	facts_r->facts_since = I_MIN(popkeep_facts_since(facts), now);
-	facts_r->downloaded = known_time(fact->downloaded, now);
-	facts_r->read = known_time(fact->read, now);
+	facts_r->downloaded = pk_fact_known(fact->downloaded, now);
+	facts_r->read = pk_fact_known(fact->read, now);
 	facts_r->unconfirmed = fact->unconfirmed;
-	facts_r->unconfirmed_last = known_time(fact->unconfirmed_last, now);
-}
-
-static bool count_unconfirmed(struct popkeep_fact *fact, int64_t when)
-{
-	int64_t last = known_time(fact->unconfirmed_last, when);
-
-	if (last != 0 && when - last < UNCONFIRMED_APART)
-		return FALSE;
-	if (fact->unconfirmed < UINT32_MAX)
-		fact->unconfirmed++;
-	fact->unconfirmed_last = when;
-	return TRUE;
-}
-
-/* The first time stays.  Returns whether this is it. */
-static bool set_first(int64_t *fact, int64_t when)
-{
-	if (known_time(*fact, when) != 0)
-		return FALSE;
-	*fact = when;
-	return TRUE;
+	facts_r->unconfirmed_last = pk_fact_known(fact->unconfirmed_last, now);
 }
 
 static void maildrop_note(struct pk_maildrop *md, uint32_t msgno,
@@ -294,13 +266,14 @@ static void maildrop_note(struct pk_maildrop *md, uint32_t msgno,
 	fact = *popkeep_facts_get(facts, msg->guid);
 	switch (note) {
 	case PK_NOTE_DOWNLOADED:
-		changed = set_first(&fact.downloaded, when);
+		changed = pk_fact_first(&fact.downloaded, when);
 		break;
 	case PK_NOTE_READ:
-		changed = set_first(&fact.read, when);
+		changed = pk_fact_first(&fact.read, when);
 		break;
 	case PK_NOTE_UNCONFIRMED:
-		changed = count_unconfirmed(&fact, when);
+		changed = pk_fact_unconfirmed(&fact.unconfirmed,
+					      &fact.unconfirmed_last, when);
 		break;
 	}
 	if (changed)
@@ -348,7 +321,7 @@ static void note_seen(struct popkeep_maildrop *pm, uint32_t msgno, time_t now)
 	if (msg == NULL || msg->name_time > 0)
 		return;
 	fact = *popkeep_facts_get(pm->puser->facts, msg->guid);
-	if (set_first(&fact.seen, now))
+	if (pk_fact_first(&fact.seen, now))
 		popkeep_facts_set(pm->puser->facts, msg->guid, &fact);
 }
 

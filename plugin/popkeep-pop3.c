@@ -15,6 +15,8 @@
 
 #include <time.h>
 
+#include "engine/notes.h"
+
 #include "popkeep-facts.h"
 #include "popkeep-maildrop.h"
 #include "popkeep-unfinished.h"
@@ -64,58 +66,14 @@ uint8_t *popkeep_session_event(struct popkeep_session *s, uint32_t msgno)
 
 /* ---- what the session did ----------------------------------------------- */
 
-static bool note_of(uint8_t events, bool quit, enum pk_note *note_r,
-		    enum pk_audit_event *event_r)
-{
-	if ((events & PK_EVENT_CONFIRMED) != 0 && quit) {
-		*note_r = PK_NOTE_DOWNLOADED;
-		*event_r = PK_AUDIT_DOWNLOADED;
-	} else if ((events & PK_EVENT_SENT) != 0) {
-		*note_r = PK_NOTE_UNCONFIRMED;
-		*event_r = PK_AUDIT_DOWNLOADED_UNCONFIRMED;
-	} else if ((events & PK_EVENT_TOP_WHOLE) != 0 && quit) {
-		*note_r = PK_NOTE_READ;
-		*event_r = PK_AUDIT_TOP_WHOLE;
-	} else {
-		return FALSE;
-	}
-	return TRUE;
-}
-
-/*
- * Enough unconfirmed downloads count as one, at the time of the last that it
- * took: more of them must not put that off.
- */
-static bool is_counted(struct popkeep_maildrop *pm, uint32_t msgno,
-		       int64_t now)
-{
-	const struct pk_user_policy *up = &pm->puser->up;
-	uint32_t limit = pm->puser->policy == POPKEEP_POLICY_KNOWN &&
-		up->has_rule ? up->rule.unconfirmed_limit : 0;
-	struct pk_facts facts;
-
-	if (limit == 0)
-		return FALSE;
-	pm->md.ops->facts(&pm->md, msgno, now, &facts);
-	return facts.unconfirmed >= limit;
-}
-
 static void note_facts(struct popkeep_session *s, struct popkeep_maildrop *pm,
 		       bool quit, int64_t now)
 {
-	enum pk_audit_event event;
-	enum pk_note note;
-	uint32_t i;
+	const struct popkeep_user *puser = s->puser;
 
-	for (i = 0; i < pm->count; i++) {
-		if (!note_of(s->events[i], quit, &note, &event))
-			continue;
-		if (note != PK_NOTE_UNCONFIRMED || !is_counted(pm, i + 1, now))
-			pm->md.ops->note(&pm->md, i + 1, note, now);
-		if (note == PK_NOTE_UNCONFIRMED && quit &&
-		    (s->events[i] & PK_EVENT_TOP_WHOLE) != 0)
-			pm->md.ops->note(&pm->md, i + 1, PK_NOTE_READ, now);
-	}
+	pk_note_events(&pm->md, s->events, pm->count,
+		       puser->policy == POPKEEP_POLICY_KNOWN ? &puser->up :
+		       NULL, quit, now);
 }
 
 static void record_facts(struct popkeep_session *s,
@@ -129,7 +87,7 @@ static void record_facts(struct popkeep_session *s,
 	uint32_t i;
 
 	for (i = 0; i < pm->count; i++) {
-		if (!note_of(s->events[i], quit, &note, &event))
+		if (!pk_note_of(s->events[i], quit, &note, &event))
 			continue;
 		pk_verdicts_item(&pm->md, popkeep_maildrop_sha256(pm, i + 1),
 				 i + 1, event, &item);
@@ -159,9 +117,10 @@ static struct popkeep_maildrop *session_maildrop(struct popkeep_session *s)
 	uint32_t *uids = i_new(uint32_t, client->messages_count + 1), i;
 	struct popkeep_maildrop *pm;
 
+	(void)popkeep_session_event(s, 1);
 	for (i = 0; i < client->messages_count; i++)
 		mail_index_lookup_uid(client->mailbox->view,
-				      popkeep_session_seq(client, i + 1), &uids[i]);
+			popkeep_session_seq(client, i + 1), &uids[i]);
 	pm = popkeep_maildrop_init_uids(s->puser, client->mailbox, uids,
 					client->messages_count);
 	i_free(uids);
@@ -229,21 +188,6 @@ static void update(struct popkeep_session *s, struct popkeep_maildrop *pm)
 	popkeep_update_deinit(&u);
 }
 
-static void do_update(struct popkeep_session *s, struct popkeep_maildrop *pm,
-		      time_t now)
-{
-	if (s->events == NULL)
-		(void)popkeep_session_event(s, 1);
-	popkeep_maildrop_load_facts(pm, s->events, now);
-	record_facts(s, pm, TRUE);
-	if (s->puser->policy == POPKEEP_POLICY_KNOWN) {
-		update(s, pm);
-	} else {
-		note_facts(s, pm, TRUE, now);
-		update_unknown(s);
-	}
-}
-
 static void session_quit(struct popkeep_session *s)
 {
 	struct popkeep_maildrop *pm;
@@ -252,14 +196,19 @@ static void session_quit(struct popkeep_session *s)
 	s->updated = TRUE;
 	if (is_idle(s))
 		return;
-	s->updating = TRUE;
 	s->puser->own++;
 	pm = session_maildrop(s);
-	do_update(s, pm, now);
+	popkeep_maildrop_load_facts(pm, s->events, now);
+	record_facts(s, pm, TRUE);
+	if (s->puser->policy == POPKEEP_POLICY_KNOWN) {
+		update(s, pm);
+	} else {
+		note_facts(s, pm, TRUE, now);
+		update_unknown(s);
+	}
 	popkeep_maildrop_deinit(&pm);
 	commit_facts(s);
 	s->puser->own--;
-	s->updating = FALSE;
 }
 
 /* The session ends without QUIT: only what was not confirmed counts. */
@@ -272,7 +221,6 @@ static void session_dropped(struct popkeep_session *s)
 	if (s->updated || s->client->mailbox == NULL || is_idle(s))
 		return;
 	pm = session_maildrop(s);
-	(void)popkeep_session_event(s, 1);
 	popkeep_maildrop_load_facts(pm, s->events, now);
 	record_facts(s, pm, FALSE);
 	note_facts(s, pm, FALSE, now);
@@ -328,7 +276,7 @@ popkeep_pop3_sync_deinit(struct mailbox_sync_context *ctx,
 		s->closed = TRUE;
 		(void)popkeep_close_unfinished(puser, box);
 	} T_END;
-	if (!s->failed || s->updating)
+	if (!s->failed)
 		return ret;
 	mail_storage_set_error(box->storage, MAIL_ERROR_TEMP, s->error);
 	return -1;

@@ -136,12 +136,17 @@ static int popkeep_copy(struct mail_save_context *ctx, struct mail *_mail)
 	struct popkeep_mailbox *pbox = POPKEEP_CONTEXT(ctx->transaction->box);
 	struct mail_private *mail = (struct mail_private *)_mail;
 	struct popkeep_mail *pmail = POPKEEP_MAIL_CONTEXT(mail);
+	int ret;
 
 	if (pmail != NULL)
 		pmail->moving = ctx->moving &&
 			is_own_folder(pbox->puser, ctx->transaction->box) ?
 			ctx->transaction->box->vname : NULL;
-	return pbox->module_ctx.super.copy(ctx, _mail);
+	ret = pbox->module_ctx.super.copy(ctx, _mail);
+	/* Who expunges it after that does not move it. */
+	if (ret < 0 && pmail != NULL)
+		pmail->moving = NULL;
+	return ret;
 }
 
 void popkeep_protect_mail_allocated(struct mail *_mail)

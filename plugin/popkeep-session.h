@@ -54,7 +54,7 @@ struct popkeep_session {
 
 	bool closed;			/* what a crash has left */
 	bool administrative;		/* a master user: no facts, no rule */
-	bool updating, updated;		/* QUIT */
+	bool updated;			/* QUIT: UPDATE has begun, or is over */
 	bool failed;			/* not all could be done */
 	char *error;
 };

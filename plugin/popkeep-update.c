@@ -91,23 +91,13 @@ static int record_outcomes(struct popkeep_update *u, uint32_t msgno,
 	}
 }
 
-/*
- * best-effort lets those delete of whom no rule and no hold knows; off everybody:
- * there are none then.
- */
-static bool may_go_unrecorded(const struct popkeep_user *puser)
-{
-	return puser->up.audit != PK_AUDIT_REQUIRED && !puser->up.has_rule &&
-		puser->up.holds == 0;
-}
-
 /* ---- carrying out ------------------------------------------------------- */
 
 static int unrecorded(struct popkeep_update *u, uint32_t msgno,
 		      const char *why)
 {
 	struct popkeep_user *puser = u->pm->puser;
-	bool go_on = may_go_unrecorded(puser);
+	bool go_on = pk_may_go_unrecorded(&puser->up);
 
 	e_warning(puser->user->event, "popkeep: %s: %s", why, go_on ?
 		  "disposed of without a record" : "nothing is disposed of");
@@ -293,7 +283,7 @@ int popkeep_update_intend(struct popkeep_update *u)
 		popkeep_update_report(u);
 		u->intended = 0;
 		if (ret < 0)
-			return may_go_unrecorded(puser) ? 0 : -1;
+			return pk_may_go_unrecorded(&puser->up) ? 0 : -1;
 	}
 	u->error = "the policy has changed, and cannot be asked";
 	return -1;

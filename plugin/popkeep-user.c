@@ -88,12 +88,6 @@ enum popkeep_policy popkeep_user_ask(struct popkeep_user *puser, bool again)
 	return puser->policy;
 }
 
-bool popkeep_user_is_concerned(const struct popkeep_user *puser)
-{
-	return puser->policy != POPKEEP_POLICY_KNOWN || puser->up.has_rule ||
-		puser->up.holds > 0;
-}
-
 void popkeep_user_begin(struct popkeep_user *puser, struct pk_wire *w,
 			uint32_t flags, bool of_policy)
 {

@@ -62,9 +62,6 @@ enum popkeep_policy popkeep_user_ask(struct popkeep_user *puser, bool again);
 /* The facts of the user's messages; NULL: they cannot be had (logged). */
 struct popkeep_facts *popkeep_user_facts(struct popkeep_user *puser);
 
-/* The rule acts or protects, or there is a hold: what the client does matters. */
-bool popkeep_user_is_concerned(const struct popkeep_user *puser);
-
 /* Begin a packet of records, with the context of the user's session. */
 void popkeep_user_begin(struct popkeep_user *puser, struct pk_wire *w,
 			uint32_t flags, bool of_policy);

@@ -9,20 +9,8 @@
 #include <time.h>
 
 #include "engine/maildir_name.h"
+#include "engine/notes.h"
 #include "standalone/maildir_private.h"
-
-/* Unconfirmed downloads within so many seconds count as one. */
-#define UNCONFIRMED_APART	3600
-
-/*
- * The index belongs to the user, and clocks are set back: a time that cannot
- * be is as good as none.
- */
-static int64_t
-known_time(int64_t time, int64_t now)
-{
-	return time > 0 && time <= now ? time : 0;
-}
 
 /*
  * The time in the name was given by whoever delivered it.  A file's own time
@@ -53,35 +41,12 @@ pk_maildir_facts(const struct pk_maildrop *md, uint32_t msgno, int64_t now,
 	facts_r->delivered = delivered(m, record, now);
 	/* The later facts began, the longer a message that is unread stays. */
 	facts_r->facts_since = header->facts_since > now ? now :
-	    known_time(header->facts_since, now);
+	    pk_fact_known(header->facts_since, now);
 	facts_r->facts_lost = (header->flags & PK_INDEX_FACTS_LOST) != 0;
-	facts_r->downloaded = known_time(record->downloaded, now);
-	facts_r->read = known_time(record->read, now);
+	facts_r->downloaded = pk_fact_known(record->downloaded, now);
+	facts_r->read = pk_fact_known(record->read, now);
 	facts_r->unconfirmed = record->unconfirmed;
-	facts_r->unconfirmed_last = known_time(record->unconfirmed_last, now);
-}
-
-/* The first time stays.  Returns whether this is it. */
-static bool
-set_first(int64_t *time, int64_t when)
-{
-	if (known_time(*time, when) != 0)
-		return false;
-	*time = when;
-	return true;
-}
-
-static bool
-count_unconfirmed(struct pk_index_record *record, int64_t when)
-{
-	int64_t last = known_time(record->unconfirmed_last, when);
-
-	if (last != 0 && when - last < UNCONFIRMED_APART)
-		return false;
-	if (record->unconfirmed < UINT32_MAX)
-		record->unconfirmed++;
-	record->unconfirmed_last = when;
-	return true;
+	facts_r->unconfirmed_last = pk_fact_known(record->unconfirmed_last, now);
 }
 
 void
@@ -94,13 +59,14 @@ pk_maildir_note(struct pk_maildrop *md, uint32_t msgno, enum pk_note note,
 
 	switch (note) {
 	case PK_NOTE_DOWNLOADED:
-		changed = set_first(&record->downloaded, when);
+		changed = pk_fact_first(&record->downloaded, when);
 		break;
 	case PK_NOTE_READ:
-		changed = set_first(&record->read, when);
+		changed = pk_fact_first(&record->read, when);
 		break;
 	case PK_NOTE_UNCONFIRMED:
-		changed = count_unconfirmed(record, when);
+		changed = pk_fact_unconfirmed(&record->unconfirmed,
+		    &record->unconfirmed_last, when);
 		break;
 	}
 	if (changed)
@@ -116,7 +82,7 @@ pk_maildir_facts_since(const struct pk_maildrop *md)
 int64_t
 pk_maildir_last_login(const struct pk_maildrop *md)
 {
-	return known_time(from_head_const(md)->index.header->last_login,
+	return pk_fact_known(from_head_const(md)->index.header->last_login,
 	    time(NULL));
 }
 

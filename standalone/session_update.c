@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/notes.h"
 #include "standalone/intent.h"
 #include "standalone/log.h"
 #include "standalone/session_private.h"
@@ -25,68 +26,17 @@ static void decide(struct client *c);
 
 /* ---- what the session did ------------------------------------------------------------ */
 
-/* What the events of a message add to its facts. */
-static bool
-note_of(uint8_t events, bool quit, enum pk_note *note_r,
-    enum pk_audit_event *event_r)
-{
-	if ((events & PK_EVENT_CONFIRMED) != 0 && quit) {
-		*note_r = PK_NOTE_DOWNLOADED;
-		*event_r = PK_AUDIT_DOWNLOADED;
-	} else if ((events & PK_EVENT_SENT) != 0) {
-		*note_r = PK_NOTE_UNCONFIRMED;
-		*event_r = PK_AUDIT_DOWNLOADED_UNCONFIRMED;
-	} else if ((events & PK_EVENT_TOP_WHOLE) != 0 && quit) {
-		*note_r = PK_NOTE_READ;
-		*event_r = PK_AUDIT_TOP_WHOLE;
-	} else {
-		return false;
-	}
-	return true;
-}
-
-/*
- * Enough unconfirmed downloads count as one, at the time of the last that it
- * took: more of them must not put that off.
- */
-static bool
-is_counted(const struct client *c, uint32_t msgno, int64_t now)
-{
-	uint32_t limit = c->policy == POLICY_KNOWN && c->up.has_rule ?
-	    c->up.rule.unconfirmed_limit : 0;
-	struct pk_facts facts;
-
-	if (limit == 0)
-		return false;
-	c->md->ops->facts(c->md, msgno, now, &facts);
-	return facts.unconfirmed >= limit;
-}
-
-/*
- * Of the same message unconfirmed downloads and a whole TOP are two facts: a
- * download that is not confirmed does not take the other away.  Once.
- */
+/* Once. */
 static void
 note_facts(struct client *c, bool quit)
 {
-	const uint8_t *events = pk_session_events(c->session);
-	enum pk_audit_event event;
-	enum pk_note note;
-	int64_t now = time(NULL);
-	uint32_t i;
-
 	if (c->noted)
 		return;
 	c->noted = true;
-	for (i = 0; c->md != NULL && i < c->messages; i++) {
-		if (!note_of(events[i], quit, &note, &event))
-			continue;
-		if (note != PK_NOTE_UNCONFIRMED || !is_counted(c, i + 1, now))
-			c->md->ops->note(c->md, i + 1, note, now);
-		if (note == PK_NOTE_UNCONFIRMED && quit &&
-		    (events[i] & PK_EVENT_TOP_WHOLE) != 0)
-			c->md->ops->note(c->md, i + 1, PK_NOTE_READ, now);
-	}
+	if (c->md != NULL)
+		pk_note_events(c->md, pk_session_events(c->session),
+		    c->messages, c->policy == POLICY_KNOWN ? &c->up : NULL,
+		    quit, time(NULL));
 }
 
 /* A packet of records that nobody waits for. */
@@ -116,7 +66,7 @@ record_facts(struct client *c, bool quit)
 	uint32_t i;
 
 	for (i = 0; c->md != NULL && i < c->messages; i++) {
-		if (!note_of(events[i], quit, &note, &event))
+		if (!pk_note_of(events[i], quit, &note, &event))
 			continue;
 		pk_verdicts_item(c->md, pk_session_sha256(c->session, i + 1),
 		    i + 1, event, &item);
@@ -238,17 +188,6 @@ carry_out(struct client *c, uint32_t msgno)
 		pk_client_say_why(c);
 }
 
-/*
- * best-effort lets those delete of whom no rule and no hold knows; off everybody:
- * there are none then.
- */
-static bool
-may_go_unrecorded(const struct client *c)
-{
-	return c->up.audit != PK_AUDIT_REQUIRED && !c->up.has_rule &&
-	    c->up.holds == 0 && !c->stale;
-}
-
 static const uint8_t *
 sha256_of(const void *session, uint32_t msgno)
 {
@@ -272,7 +211,8 @@ make_plan(struct client *c)
 static void
 give_up(struct client *c, const char *why)
 {
-	bool go_on = may_go_unrecorded(c) && make_plan(c) == PK_OK;
+	bool go_on = !c->stale && pk_may_go_unrecorded(&c->up) &&
+	    make_plan(c) == PK_OK;
 
 	pk_log(PK_LOG_WARNING, "update: user=%s policyd: %s: %s",
 	    c->context.user, why, go_on ? "disposed of without a record" :
