@@ -11,6 +11,9 @@
 #include "engine/session.h"
 #include "engine/verdicts.h"
 
+/* Brake (b) lets so many messages go in any case. */
+#define BRAKE_FREE 20
+
 static bool
 make_room(struct pk_verdicts *v, uint32_t count)
 {
@@ -295,4 +298,55 @@ pk_verdicts_left(const struct pk_verdicts *v)
 		    && v->outcome[i] != PK_OUTCOME_RETAINED &&
 		    v->outcome[i] != PK_OUTCOME_VANISHED;
 	return left;
+}
+
+/* ---- sweeps ---------------------------------------------------------------- */
+
+bool
+pk_verdicts_is_braked(const struct pk_verdicts *v)
+{
+	return v->by_policy > BRAKE_FREE && (uint64_t)v->by_policy * 100 >
+	    (uint64_t)v->count * v->up.rule.max_share;
+}
+
+uint32_t
+pk_verdicts_count(const struct pk_verdicts *v, enum pk_outcome outcome)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; v->outcome != NULL && i < v->count; i++)
+		n += v->outcome[i] == outcome;
+	return n;
+}
+
+/* Was it to go for its age, and is still there? */
+static bool
+is_overdue(const struct pk_verdicts *v, uint32_t i)
+{
+	enum pk_reason reason = (enum pk_reason)v->fate[i].reason;
+
+	if (reason != PK_REASON_AFTER_DOWNLOAD &&
+	    reason != PK_REASON_AFTER_DELIVERY && reason != PK_REASON_UNREAD)
+		return false;
+	return v->outcome[i] == PK_OUTCOME_FAILED ||
+	    (v->outcome[i] == PK_OUTCOME_KEPT && v->plan[i] == PK_DISPOSE);
+}
+
+uint32_t
+pk_verdicts_overdue(const struct pk_verdicts *v, int64_t *oldest)
+{
+	struct pk_facts facts;
+	uint32_t i, n = 0;
+	int64_t due;
+
+	for (i = 0; v->outcome != NULL && i < v->count; i++) {
+		if (!is_overdue(v, i))
+			continue;
+		n++;
+		v->md->ops->facts(v->md, i + 1, v->now, &facts);
+		due = pk_due(&v->up, &facts, v->now);
+		if (due <= v->now && v->now - due > *oldest)
+			*oldest = v->now - due;
+	}
+	return n;
 }

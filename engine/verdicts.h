@@ -91,6 +91,22 @@ bool pk_verdicts_put_would(const struct pk_verdicts *v, struct pk_wire *w,
 void pk_verdicts_carry_out(struct pk_verdicts *v, uint32_t msgno,
     uint32_t end);
 
+/*
+ * Brake (b) of a sweep (policy.md section 4): more than max-share of the messages,
+ * and more than 20, would go by policy.
+ */
+bool pk_verdicts_is_braked(const struct pk_verdicts *v);
+
+/* Messages with that outcome; none before anything was carried out. */
+uint32_t pk_verdicts_count(const struct pk_verdicts *v,
+    enum pk_outcome outcome);
+
+/*
+ * Messages that were to go for their age and are still there.  *oldest is raised
+ * to the seconds that one of them has been due, whatever it is due for.
+ */
+uint32_t pk_verdicts_overdue(const struct pk_verdicts *v, int64_t *oldest);
+
 /* Messages that the client marked and that are still there. */
 uint32_t pk_verdicts_left(const struct pk_verdicts *v);
 

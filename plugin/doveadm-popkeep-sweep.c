@@ -14,9 +14,6 @@
 
 #include "engine/overdue.h"
 
-/* Brake (b) lets so many messages go in any case. */
-#define BRAKE_FREE 20
-
 /* What can be counted. */
 enum count {
 	DISPOSED,
@@ -61,13 +58,6 @@ struct swept {
 
 /* ---- looking at verdicts ------------------------------------------------ */
 
-/* Brake (b), policy.md section 4. */
-static bool is_braked(const struct pk_verdicts *v)
-{
-	return v->by_policy > BRAKE_FREE && (uint64_t)v->by_policy * 100 >
-		(uint64_t)v->count * v->up.rule.max_share;
-}
-
 static void brake(struct swept *b, const struct pk_verdicts *v)
 {
 	b->braked = TRUE;
@@ -104,26 +94,10 @@ static void show_plan(const struct swept *b, const struct pk_verdicts *v,
 				     &v->up, reason));
 }
 
-static void count_one(struct swept *b, const struct pk_verdicts *v,
-		      enum pk_outcome outcome)
+/* Gone is gone, but of what was retained another word is used. */
+static enum count disposed_as(const struct pk_verdicts *v)
 {
-	switch (outcome) {
-	case PK_OUTCOME_KEPT:
-		break;
-	case PK_OUTCOME_DISPOSED:
-		b->count[v->occasion == PK_OCCASION_RETAINED ?
-			 PURGED : DISPOSED]++;
-		break;
-	case PK_OUTCOME_RETAINED:
-		b->count[RETAINED]++;
-		break;
-	case PK_OUTCOME_VANISHED:
-		b->count[VANISHED]++;
-		break;
-	case PK_OUTCOME_FAILED:
-		b->count[NOT_DONE]++;
-		break;
-	}
+	return v->occasion == PK_OCCASION_RETAINED ? PURGED : DISPOSED;
 }
 
 static bool look(struct pk_verdicts *v, void *context)
@@ -131,7 +105,8 @@ static bool look(struct pk_verdicts *v, void *context)
 	struct swept *b = context;
 	uint32_t i;
 
-	if (v->occasion == PK_OCCASION_SWEEP && !b->s->force && is_braked(v)) {
+	if (v->occasion == PK_OCCASION_SWEEP && !b->s->force &&
+	    pk_verdicts_is_braked(v)) {
 		brake(b, v);
 		return FALSE;
 	}
@@ -140,55 +115,25 @@ static bool look(struct pk_verdicts *v, void *context)
 	/* What is planned is counted as if it had been done. */
 	for (i = 0; i < v->count; i++) T_BEGIN {
 		show_plan(b, v, i);
-		if (v->plan[i] != PK_KEEP)
-			count_one(b, v, v->plan[i] == PK_RETAIN ?
-				  PK_OUTCOME_RETAINED : PK_OUTCOME_DISPOSED);
+		if (v->plan[i] == PK_RETAIN)
+			b->count[RETAINED]++;
+		else if (v->plan[i] == PK_DISPOSE)
+			b->count[disposed_as(v)]++;
 	} T_END;
 	return FALSE;
 }
 
 /* ---- what is left ------------------------------------------------------- */
 
-/* Was it to go for its age, and is still there? */
-static bool is_overdue(const struct pk_verdicts *v, uint32_t i)
-{
-	enum pk_reason reason = v->fate[i].reason;
-
-	if (reason != PK_REASON_AFTER_DOWNLOAD &&
-	    reason != PK_REASON_AFTER_DELIVERY && reason != PK_REASON_UNREAD)
-		return FALSE;
-	return v->outcome[i] == PK_OUTCOME_FAILED ||
-		(v->outcome[i] == PK_OUTCOME_KEPT && v->plan[i] == PK_DISPOSE);
-}
-
-static void count_overdue(struct swept *b, const struct pk_verdicts *v)
-{
-	struct pk_facts facts;
-	int64_t due;
-	uint32_t i;
-
-	for (i = 0; i < v->count; i++) {
-		if (!is_overdue(v, i))
-			continue;
-		b->overdue++;
-		v->md->ops->facts(v->md, i + 1, v->now, &facts);
-		due = pk_due(&v->up, &facts, v->now);
-		if (due <= v->now && v->now - due > b->oldest)
-			b->oldest = v->now - due;
-	}
-}
-
 static void count_outcomes(struct swept *b, const struct pk_verdicts *v)
 {
-	uint32_t i;
-
+	b->count[disposed_as(v)] += pk_verdicts_count(v, PK_OUTCOME_DISPOSED);
+	b->count[RETAINED] += pk_verdicts_count(v, PK_OUTCOME_RETAINED);
+	b->count[VANISHED] += pk_verdicts_count(v, PK_OUTCOME_VANISHED);
+	b->count[NOT_DONE] += pk_verdicts_count(v, PK_OUTCOME_FAILED);
 	b->count[WOULD] += v->would;
-	if (v->outcome == NULL)
-		return;
-	for (i = 0; i < v->count; i++)
-		count_one(b, v, v->outcome[i]);
 	if (v->occasion == PK_OCCASION_SWEEP)
-		count_overdue(b, v);
+		b->overdue += pk_verdicts_overdue(v, &b->oldest);
 }
 
 /* ---- one mailbox -------------------------------------------------------- */

@@ -10,9 +10,6 @@
 
 #include "standalone/sweep_worker.h"
 
-/* Brake (b) lets so many messages go in any case. */
-#define BRAKE_FREE 20
-
 struct look {
 	const struct pk_sweep *sweep;
 	const struct pk_tool_box *box;
@@ -21,14 +18,6 @@ struct look {
 };
 
 /* ---- looking at verdicts ----------------------------------------------- */
-
-/* Brake (b), policy.md section 4. */
-static bool
-is_braked(const struct pk_verdicts *v)
-{
-	return v->by_policy > BRAKE_FREE && (uint64_t)v->by_policy * 100 >
-	    (uint64_t)v->count * v->up.rule.max_share;
-}
 
 static void
 show_plan(const struct look *l, const struct pk_verdicts *v)
@@ -72,7 +61,7 @@ look(void *arg, struct pk_verdicts *v)
 	struct look *l = arg;
 
 	if (v->occasion == PK_OCCASION_SWEEP && !l->sweep->force &&
-	    is_braked(v)) {
+	    pk_verdicts_is_braked(v)) {
 		l->r->messages = v->count;
 		l->r->by_policy = v->by_policy;
 		l->r->max_share = v->up.rule.max_share;
@@ -89,59 +78,19 @@ static void
 count_outcomes(struct pk_sweep_result *r, const struct pk_verdicts *v)
 {
 	bool purge = v->occasion == PK_OCCASION_RETAINED;
-	uint32_t i;
 
-	for (i = 0; i < v->count; i++) {
-		switch ((enum pk_outcome)v->outcome[i]) {
-		case PK_OUTCOME_KEPT:
-			break;
-		case PK_OUTCOME_DISPOSED:
-			r->count[purge ? PK_SWEEP_PURGED :
-			    PK_SWEEP_DISPOSED]++;
-			break;
-		case PK_OUTCOME_RETAINED:
-			r->count[PK_SWEEP_RETAINED]++;
-			break;
-		case PK_OUTCOME_VANISHED:
-			r->count[PK_SWEEP_VANISHED]++;
-			break;
-		case PK_OUTCOME_FAILED:
-			r->count[PK_SWEEP_NOT_DONE]++;
-			break;
-		}
-	}
-}
-
-/* Was it to go for its age, and is still there? */
-static bool
-is_overdue(const struct pk_verdicts *v, uint32_t i)
-{
-	enum pk_reason reason = (enum pk_reason)v->fate[i].reason;
-
-	if (reason != PK_REASON_AFTER_DOWNLOAD &&
-	    reason != PK_REASON_AFTER_DELIVERY && reason != PK_REASON_UNREAD)
-		return false;
-	return v->outcome[i] == PK_OUTCOME_FAILED ||
-	    (v->outcome[i] == PK_OUTCOME_KEPT && v->plan[i] == PK_DISPOSE);
-}
-
-/* What stays behind although it is due, whatever the reason was. */
-static void
-count_overdue(struct pk_sweep_result *r, const struct pk_verdicts *v)
-{
-	struct pk_facts facts;
-	int64_t due;
-	uint32_t i;
-
-	for (i = 0; i < v->count; i++) {
-		if (!is_overdue(v, i))
-			continue;
-		r->overdue++;
-		v->md->ops->facts(v->md, i + 1, v->now, &facts);
-		due = pk_due(&v->up, &facts, v->now);
-		if (due <= v->now && v->now - due > r->oldest)
-			r->oldest = v->now - due;
-	}
+	r->count[purge ? PK_SWEEP_PURGED : PK_SWEEP_DISPOSED] +=
+	    pk_verdicts_count(v, PK_OUTCOME_DISPOSED);
+	r->count[PK_SWEEP_RETAINED] +=
+	    pk_verdicts_count(v, PK_OUTCOME_RETAINED);
+	r->count[PK_SWEEP_VANISHED] +=
+	    pk_verdicts_count(v, PK_OUTCOME_VANISHED);
+	r->count[PK_SWEEP_NOT_DONE] +=
+	    pk_verdicts_count(v, PK_OUTCOME_FAILED);
+	r->count[PK_SWEEP_WOULD] += v->would;
+	/* What stays behind although it is due, whatever the reason was. */
+	if (!purge)
+		r->overdue += pk_verdicts_overdue(v, &r->oldest);
 }
 
 /* ---- one mailbox ------------------------------------------------------- */
@@ -154,11 +103,7 @@ update(struct look *l, struct pk_tool_box *b, enum pk_occasion occasion)
 
 	memset(&v, 0, sizeof(v));
 	end = pk_tool_box_update(b, occasion, &v, look, l);
-	if (v.outcome != NULL)
-		count_outcomes(l->r, &v);
-	if (v.outcome != NULL && occasion == PK_OCCASION_SWEEP)
-		count_overdue(l->r, &v);
-	l->r->count[PK_SWEEP_WOULD] += v.would;
+	count_outcomes(l->r, &v);
 	pk_verdicts_deinit(&v);
 	return end;
 }

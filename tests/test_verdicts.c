@@ -665,6 +665,64 @@ test_verdicts_are_none_without_memory(void **state)
 	decide(PK_OCCASION_QUIT);
 }
 
+/* A share of more than max-share, and more than 20 messages. */
+static void
+test_verdicts_are_braked_by_share_and_number(void **state)
+{
+	static const struct {
+		uint32_t messages, go, share;
+		bool braked;
+	} cases[] = {
+		{ 20, 20, 10, false }, { 21, 21, 99, true },
+		{ 21, 21, 100, false }, { 100, 50, 50, false },
+		{ 100, 51, 50, true }, { 500, 21, 4, true },
+		{ 600, 21, 4, false },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		print_message("case %zu\n", i);
+		assert_int_equal(setup(state), 0);
+		fake.count = cases[i].messages;
+		make_old(cases[i].messages - cases[i].go + 1);
+		up.rule.max_share = cases[i].share;
+		decide(PK_OCCASION_SWEEP);
+		assert_int_equal(v.by_policy, cases[i].go);
+		assert_int_equal(pk_verdicts_is_braked(&v), cases[i].braked);
+		assert_int_equal(teardown(state), 0);
+	}
+	assert_int_equal(setup(state), 0);
+}
+
+static void
+test_verdicts_count_what_is_overdue(void **state)
+{
+	int64_t oldest = 0;
+
+	(void)state;
+	assert_int_equal(pk_verdicts_overdue(&v, &oldest), 0);
+	assert_int_equal(pk_verdicts_count(&v, PK_OUTCOME_KEPT), 0);
+	make_old(6);
+	fake.delivered[9] = NOW - 9 * DAY;
+	decide(PK_OCCASION_SWEEP);
+	/* Nothing has gone yet of what is due. */
+	assert_int_equal(pk_verdicts_overdue(&v, &oldest), 5);
+	assert_true(oldest == 7 * DAY);
+	fake.outcome[5] = PK_OUTCOME_DISPOSED;
+	fake.outcome[6] = PK_OUTCOME_FAILED;
+	fake.outcome[7] = fake.outcome[8] = PK_OUTCOME_VANISHED;
+	fake.outcome[9] = PK_OUTCOME_RETAINED;
+	pk_verdicts_carry_out(&v, 1, 11);
+	oldest = 0;
+	assert_int_equal(pk_verdicts_overdue(&v, &oldest), 1);
+	assert_true(oldest == DAY);
+	assert_int_equal(pk_verdicts_count(&v, PK_OUTCOME_KEPT), 5);
+	assert_int_equal(pk_verdicts_count(&v, PK_OUTCOME_DISPOSED), 1);
+	assert_int_equal(pk_verdicts_count(&v, PK_OUTCOME_VANISHED), 2);
+	assert_int_equal(pk_verdicts_count(&v, PK_OUTCOME_FAILED), 1);
+	assert_int_equal(pk_verdicts_count(&v, PK_OUTCOME_RETAINED), 1);
+}
+
 int
 main(void)
 {
@@ -677,6 +735,8 @@ main(void)
 		TEST(test_verdicts_tell_outcomes_in_many_packets),
 		TEST(test_verdicts_purge_what_was_retained),
 		TEST(test_verdicts_count_only_marks_as_left),
+		TEST(test_verdicts_are_braked_by_share_and_number),
+		TEST(test_verdicts_count_what_is_overdue),
 		TEST(test_verdicts_decide_again_for_the_rest),
 		TEST(test_verdicts_keep_everything_when_told_so),
 		TEST(test_verdicts_keep_the_marks_when_told_so),
