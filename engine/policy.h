@@ -93,6 +93,12 @@ bool pk_rule_acts(const struct pk_user_policy *up, int64_t now);
 bool pk_rule_binds(const struct pk_user_policy *up, int64_t now);
 
 /*
+ * Why the user's rule does not act at now, for people: " (dry-run)" and the like,
+ * "" where it acts.
+ */
+const char *pk_rule_idle_text(const struct pk_user_policy *up, int64_t now);
+
+/*
  * May messages of this user go without a record, where none can be written?
  * best-effort lets those delete of whom no rule and no hold knows; off
  * everybody: there are none then.

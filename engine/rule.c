@@ -28,6 +28,20 @@ pk_rule_acts(const struct pk_user_policy *up, int64_t now)
 	return pk_rule_binds(up, now) && !up->rule.braked && !up->clock_brake;
 }
 
+const char *
+pk_rule_idle_text(const struct pk_user_policy *up, int64_t now)
+{
+	if (up->dry_run)
+		return " (the whole policy is in dry-run)";
+	if (up->rule.dry_run)
+		return " (dry-run)";
+	if (up->rule.braked)
+		return " (braked: it waits for \"popkeep policy accept\")";
+	if (up->clock_brake)
+		return " (braked: the wall clock ran away)";
+	return pk_rule_acts(up, now) ? "" : " (not in effect yet)";
+}
+
 int64_t
 pk_rule_limit(const struct pk_rule *rule)
 {

@@ -30,19 +30,6 @@ const char *doveadm_popkeep_time(int64_t when)
 	return t_strdup(text);
 }
 
-const char *doveadm_popkeep_idle(const struct pk_user_policy *up, int64_t now)
-{
-	if (up->dry_run)
-		return " (the whole policy is in dry-run)";
-	if (up->rule.dry_run)
-		return " (dry-run)";
-	if (up->rule.braked)
-		return " (braked: it waits for \"popkeep policy accept\")";
-	if (up->clock_brake)
-		return " (braked: the wall clock ran away)";
-	return pk_rule_acts(up, now) ? "" : " (not in effect yet)";
-}
-
 /* ---- messages ----------------------------------------------------------- */
 
 void doveadm_popkeep_message_headers(void)
@@ -123,7 +110,7 @@ static void show_place(struct explain *e, struct popkeep_maildrop *pm,
 		    (e->uidl == NULL || strcmp(e->uidl, msg->uidl) == 0)) {
 			doveadm_popkeep_print_message(pm, i, occasion, now);
 			doveadm_print(!up->has_rule ? "-" : t_strconcat(
-				up->rule.name, doveadm_popkeep_idle(up, now),
+				up->rule.name, pk_rule_idle_text(up, now),
 				NULL));
 			e->shown++;
 		}

@@ -24,7 +24,7 @@ static const char *rule_of(const struct popkeep_user *puser, int64_t now)
 	if (!puser->up.has_rule)
 		return "none: the client alone decides";
 	return t_strconcat(puser->up.rule.name,
-			   doveadm_popkeep_idle(&puser->up, now), NULL);
+			   pk_rule_idle_text(&puser->up, now), NULL);
 }
 
 static const char *holds_of(const struct pk_user_policy *up)

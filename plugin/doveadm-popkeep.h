@@ -115,10 +115,6 @@ void doveadm_popkeep_unlock(struct dotlock **lock);
 /* RFC 3339, UTC; "-": there is no such time. */
 const char *doveadm_popkeep_time(int64_t when);
 
-/* Why the rule does not act, with a blank in front, or "". */
-const char *doveadm_popkeep_idle(const struct pk_user_policy *up,
-				 int64_t now);
-
 /* Columns of messages with facts and verdicts, and one of them. */
 void doveadm_popkeep_message_headers(void);
 void doveadm_popkeep_print_message(struct popkeep_maildrop *pm,

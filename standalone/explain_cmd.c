@@ -61,21 +61,6 @@ explain_match(struct explain *e)
 	pk_policy_free(&p);
 }
 
-/* Why a rule does not act, or "". */
-static const char *
-idle_text(const struct pk_user_policy *up, int64_t now)
-{
-	if (up->dry_run)
-		return " (the whole policy is in dry-run)";
-	if (up->rule.dry_run)
-		return " (dry-run)";
-	if (up->rule.braked)
-		return " (braked: it waits for \"popkeep policy accept\")";
-	if (up->clock_brake)
-		return " (braked: the wall clock ran away)";
-	return pk_rule_acts(up, now) ? "" : " (not in effect yet)";
-}
-
 static json_t *
 holds_of(const struct pk_user_policy *up)
 {
@@ -137,7 +122,7 @@ head_text(const struct explain *e, const struct pk_tool_box *b, FILE *out,
 		fprintf(out, "rule:         none: the client alone decides\n");
 	else
 		fprintf(out, "rule:         %s%s\n", up->rule.name,
-		    idle_text(up, now));
+		    pk_rule_idle_text(up, now));
 	if (e->why[0] != '\0')
 		fprintf(out, "matched by:   %s\n", e->why);
 	if (up->has_rule && up->rule.effective_from > 0)

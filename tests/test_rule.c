@@ -12,17 +12,23 @@
 
 static const struct {
 	const char *name;
-	bool no_rule, dry_run, braked, clock_brake;
+	bool no_rule, all_dry_run, dry_run, braked, clock_brake;
 	int64_t effective_from, now;
 	bool acts, binds;
+	const char *idle;
 } states[] = {
-	{ "a plain rule", .now = NOW, .acts = true, .binds = true },
+	{ "a plain rule", .now = NOW, .acts = true, .binds = true,
+	    .idle = "" },
 	{ "no rule", .no_rule = true, .now = NOW },
-	{ "dry-run", .dry_run = true, .now = NOW },
-	{ "braked", .braked = true, .now = NOW, .binds = true },
+	{ "dry-run", .dry_run = true, .now = NOW, .idle = " (dry-run)" },
+	{ "the policy's dry-run", .all_dry_run = true, .dry_run = true,
+	    .now = NOW, .idle = " (the whole policy is in dry-run)" },
+	{ "braked", .braked = true, .now = NOW, .binds = true,
+	    .idle = " (braked: it waits for \"popkeep policy accept\")" },
 	{ "the clock's brake", .clock_brake = true, .now = NOW,
-	    .binds = true },
-	{ "in effect in a second", .effective_from = NOW + 1, .now = NOW },
+	    .binds = true, .idle = " (braked: the wall clock ran away)" },
+	{ "in effect in a second", .effective_from = NOW + 1, .now = NOW,
+	    .idle = " (not in effect yet)" },
 	{ "in effect now", .effective_from = NOW, .now = NOW, .acts = true,
 	    .binds = true },
 	{ "in effect never", .effective_from = N, .now = INT64_MAX },
@@ -39,6 +45,7 @@ test_rule_acts_and_binds(void **state)
 	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		const struct pk_user_policy up = {
 			.has_rule = !states[i].no_rule,
+			.dry_run = states[i].all_dry_run,
 			.rule.dry_run = states[i].dry_run,
 			.rule.braked = states[i].braked,
 			.rule.effective_from = states[i].effective_from,
@@ -49,6 +56,9 @@ test_rule_acts_and_binds(void **state)
 		    pk_rule_acts(&up, states[i].now) == states[i].acts);
 		expect(states[i].name,
 		    pk_rule_binds(&up, states[i].now) == states[i].binds);
+		if (states[i].idle != NULL)
+			assert_string_equal(pk_rule_idle_text(&up,
+			    states[i].now), states[i].idle);
 	}
 }
 
