@@ -270,7 +270,7 @@ pam_login(const struct auth_request *request, const char *service,
 }
 
 static enum passdb_result
-result_of_password(const struct pk_pam_outcome *outcome)
+result_of(const struct pk_pam_outcome *outcome)
 {
 	switch (outcome->result) {
 	case PK_LOGIN_OK:
@@ -302,7 +302,7 @@ ask_pam(struct auth_request *request, const char *password)
 	log_outcome(request, &outcome);
 	if (outcome.result != PK_LOGIN_OK ||
 	    strcmp(outcome.user, request->fields.user) == 0)
-		return result_of_password(&outcome);
+		return result_of(&outcome);
 	/* A module has put another name in the place of the one given. */
 	auth_request_set_field(request, "user", outcome.user, NULL);
 	return check_exclusive(request);
@@ -337,25 +337,16 @@ static enum passdb_result check_account(const struct auth_request *request)
 	struct pk_pam_login login = pam_login(request,
 		auth_popkeep_module(request)->set->account_service, NULL);
 	struct pk_pam_outcome outcome;
+	enum passdb_result result;
 
 	pk_pam_account(&login, &outcome);
 	log_outcome(request, &outcome);
-	switch (outcome.result) {
-	case PK_LOGIN_OK:
-		return PASSDB_RESULT_OK;
-	case PK_LOGIN_CREDENTIAL:
-	case PK_LOGIN_NEW_PASSWORD:
-	case PK_LOGIN_EXPIRED:
-	case PK_LOGIN_DENIED:
-		record_failure(request, outcome.reason);
-		return PASSDB_RESULT_USER_DISABLED;
-	case PK_LOGIN_TEMPORARY:
-	case PK_LOGIN_PERMANENT:
-	case PK_LOGIN_IN_USE:
-	case PK_LOGIN_TOO_EARLY:
-		break;
-	}
-	return PASSDB_RESULT_INTERNAL_FAILURE;
+	result = result_of(&outcome);
+	if (result == PASSDB_RESULT_OK ||
+	    result == PASSDB_RESULT_INTERNAL_FAILURE)
+		return result;
+	record_failure(request, outcome.reason);
+	return PASSDB_RESULT_USER_DISABLED;
 }
 
 /* secret has room for PK_SECRET_MAX octets and a NUL. */
