@@ -398,6 +398,8 @@ int popkeep_facts_last_login(struct popkeep_facts *facts, int64_t *login_r,
 	int ret;
 
 	if (!facts->login_known) {
+		/* 2.3 looks at it even where all is well. */
+		*error_r = NULL;
 		ret = dict_lookup(facts->dict, &facts->op_set,
 				  pool_datastack_create(), KEY_LOGIN, &value,
 				  error_r);
