@@ -147,6 +147,12 @@ unsigned int popkeep_close_unfinished(struct popkeep_user *puser,
 
 	if (puser->unfinished == 0 || popkeep_user_lock(puser, &error) < 0)
 		return 0;
+	/* Expunges that another process has committed are carried out by a sync. */
+	if (open != NULL &&
+	    mailbox_sync(open, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
+		popkeep_user_unlock(puser);
+		return 0;
+	}
 	f.pool = pool_alloconly_create("popkeep unfinished", 10240);
 	hash_table_create(&f.here, f.pool, 0, str_hash, strcmp);
 	hash_table_create(&f.kept, f.pool, 0, str_hash, strcmp);

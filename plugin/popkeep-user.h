@@ -46,7 +46,7 @@ struct popkeep_user {
 	struct popkeep_session *session;	/* POP3; else NULL */
 	/* The plugin itself is at work: its own changes are not looked at. */
 	unsigned int own;
-	/* Between intents and their outcomes. */
+	/* Between intents and what Dovecot commits of them. */
 	struct file_lock *lock;
 	unsigned int locked;
 };
@@ -67,8 +67,11 @@ void popkeep_user_begin(struct popkeep_user *puser, struct pk_wire *w,
 			uint32_t flags, bool of_policy);
 
 /*
- * From before intents to behind their outcomes, so that nobody closes them in
- * between as those of a crash.  -1: another process has it; *error_r says so.
+ * From before intents until what they announce is committed, so that nobody
+ * closes them in between as those of a crash.  IMAP tells their outcomes later,
+ * and a client that does not read may delay that: whoever locks and syncs before
+ * has carried them out, and tells the outcomes instead.  -1: another process has
+ * it; *error_r says so.
  */
 int popkeep_user_lock(struct popkeep_user *puser, const char **error_r);
 void popkeep_user_unlock(struct popkeep_user *puser);
