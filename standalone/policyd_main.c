@@ -158,91 +158,101 @@ keep(const char *text, int64_t *seconds_r)
 	return false;
 }
 
+struct invocation {
+	struct pk_policyd_settings set;
+	const char *log;
+	bool test;
+};
+
+/* false: its value is wrong, and that was said. */
+static bool
+take(int opt, struct invocation *in)
+{
+	struct pk_policyd_settings *set = &in->set;
+
+	switch (opt) {
+	case 'p':
+		set->policy = optarg;
+		break;
+	case 'a':
+		set->audit_log = optarg;
+		break;
+	case 's':
+		set->socket = optarg;
+		break;
+	case 'S':
+		set->state_dir = optarg;
+		break;
+	case 'u':
+		set->user = optarg;
+		break;
+	case 'g':
+		set->group = optarg;
+		break;
+	case 'm':
+		return user('m', optarg, &set->has_virtual_uid,
+		    &set->virtual_uid);
+	case 'A':
+		return user('A', optarg, &set->has_login_uid,
+		    &set->login_uid);
+	case 'l':
+		in->log = optarg;
+		break;
+	case 'r':
+		return seconds('r', optarg, &set->group_refresh);
+	case 'c':
+		return command(set, optarg);
+	case 'i':
+		return seconds('i', optarg, &set->audit_seal);
+	case 'M':
+		return absolute('M', optarg, &set->metrics);
+	case 'X':
+		return absolute('X', optarg, &set->metrics_socket);
+	case 'R':
+		return octets(optarg, &set->audit_rotate);
+	case 'k':
+		return keep(optarg, &set->audit_keep);
+	case 't':
+		in->test = true;
+		break;
+	}
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct pk_policyd_settings set = {
-		.policy = PK_POLICY_FILE, .audit_log = PK_AUDIT_FILE,
-		.socket = PK_POLICY_SOCKET, .state_dir = PK_POLICY_STATE_DIR,
-		.user = PK_POLICY_USER, .group_refresh = GROUP_REFRESH,
-		.audit_seal = PK_AUDIT_SEAL_SECONDS, .audit_anchor = "",
-		.audit_rotate = PK_AUDIT_ROTATE_OCTETS,
+	struct invocation in = {
+		.set = {
+			.policy = PK_POLICY_FILE, .audit_log = PK_AUDIT_FILE,
+			.socket = PK_POLICY_SOCKET,
+			.state_dir = PK_POLICY_STATE_DIR,
+			.user = PK_POLICY_USER,
+			.group_refresh = GROUP_REFRESH,
+			.audit_seal = PK_AUDIT_SEAL_SECONDS,
+			.audit_anchor = "",
+			.audit_rotate = PK_AUDIT_ROTATE_OCTETS,
+		},
+		.log = "stderr",
 	};
-	const char *log = "stderr";
-	bool test = false, ok = true;
 	int opt;
 
 	pk_sandbox_hold_stdio();
-	while (ok && (opt = getopt(argc, argv,
+	while ((opt = getopt(argc, argv,
 	    "p:a:s:S:u:g:m:A:l:r:i:c:M:X:R:k:tVh")) != -1) {
-		switch (opt) {
-		case 'p':
-			set.policy = optarg;
-			break;
-		case 'a':
-			set.audit_log = optarg;
-			break;
-		case 's':
-			set.socket = optarg;
-			break;
-		case 'S':
-			set.state_dir = optarg;
-			break;
-		case 'u':
-			set.user = optarg;
-			break;
-		case 'g':
-			set.group = optarg;
-			break;
-		case 'm':
-			ok = user('m', optarg, &set.has_virtual_uid,
-			    &set.virtual_uid);
-			break;
-		case 'A':
-			ok = user('A', optarg, &set.has_login_uid,
-			    &set.login_uid);
-			break;
-		case 'l':
-			log = optarg;
-			break;
-		case 'r':
-			ok = seconds('r', optarg, &set.group_refresh);
-			break;
-		case 'c':
-			ok = command(&set, optarg);
-			break;
-		case 'i':
-			ok = seconds('i', optarg, &set.audit_seal);
-			break;
-		case 'M':
-			ok = absolute('M', optarg, &set.metrics);
-			break;
-		case 'X':
-			ok = absolute('X', optarg, &set.metrics_socket);
-			break;
-		case 'R':
-			ok = octets(optarg, &set.audit_rotate);
-			break;
-		case 'k':
-			ok = keep(optarg, &set.audit_keep);
-			break;
-		case 't':
-			test = true;
-			break;
-		default:
+		if (strchr("Vh?", opt) != NULL)
 			return pk_options_other(opt, "popkeep-policyd", usage);
-		}
+		if (!take(opt, &in))
+			return 2;
 	}
 	if (optind != argc)
 		return pk_options_other('?', "popkeep-policyd", usage);
-	if (!ok)
-		return 2;
-	if (test)
-		return check(set.policy);
-	if (pk_log_open(log) != 0) {
-		fprintf(stderr, "popkeep-policyd: -l %s: %s\n", log,
+	if (in.test)
+		return check(in.set.policy);
+	if (pk_log_open(in.log) != 0) {
+		fprintf(stderr, "popkeep-policyd: -l %s: %s\n", in.log,
 		    strerror(errno));
 		return 1;
 	}
-	return pk_policyd_main(&set, -1);
+	return pk_policyd_main(&in.set, -1);
 }
