@@ -15,7 +15,8 @@ import time
 from dovecot_mail import dovecot, imap, mark
 from fixtures import clean
 from lib import check, check_order, each, family, same, until
-from test_policy_audit import COUNT, KILLS, POLICY, USERS, await_intent, log_size
+from test_policy_audit import (COUNT, KILLS, POLICY, USERS, await_intent,
+                               log_size, session)
 
 VICTIMS = {"pop3": "dovecot/pop3( |$)", "imap": "dovecot/imap( |$)",
            "auth": "dovecot/auth( |$)", "policyd": "\\S*/popkeep-policyd "}
@@ -47,22 +48,6 @@ class Mail:
             self.of[user][os.path.basename(path)] = self.count
 
 
-def by_pop3(s, user, start):
-    """RETR half of it and DELE the other half, then QUIT when all others do."""
-    with s.login(user) as c:
-        for n in range(1, c.stat()[0] + 1):
-            if n % 2:
-                c.multi("RETR %d" % n)
-            else:
-                c.ok("DELE %d" % n)
-        start.wait(30)
-        time.sleep(random.random() * 0.003)
-        # Whether it is answered depends on who is killed.
-        with contextlib.suppress(OSError, AssertionError):
-            c.send("QUIT\r\n")
-            c.line()
-
-
 def by_imap(s, user, start):
     """Two expunged, and QUIT's part by whoever comes next."""
     with contextlib.suppress(Exception), imap(s, user) as c:
@@ -90,7 +75,7 @@ def strike(s, what, after):
 def one_round(s, what, after):
     """All users at once, and a kill."""
     start = threading.Barrier(len(USERS) + 1)
-    act = by_imap if what == "imap" else by_pop3
+    act = by_imap if what == "imap" else session
     with concurrent.futures.ThreadPoolExecutor(len(USERS)) as pool:
         jobs = [pool.submit(act, s, user, start) for user in USERS]
         start.wait(30)

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: ISC
 """
 import os
+import re
 import smtplib
 
 from dovecot_mail import (AWAY, BOUND, FORMATS, GONE, KEPT, POLICIES, RETAINED,
@@ -405,7 +406,10 @@ def synchronised(how, policy):
         copy = s.dir + "/copy"
         dsync(s, "backup", copy=copy)
         for folder in ("new", "cur"):
-            for name in sorted(os.listdir("%s/%s" % (copy, folder)))[:2]:
+            # Seconds and microseconds, as they were saved.
+            names = sorted(os.listdir("%s/%s" % (copy, folder)), key=lambda n:
+                           [int(x) for x in re.findall(r"\d+", n)[:2]])
+            for name in names[:2]:
                 os.unlink("%s/%s/%s" % (copy, folder, name))
         bound = policy in BOUND
         argv = ["backup", "-R"] if how == "backup" else ["sync", "-1", "-R"]
