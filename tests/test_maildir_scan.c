@@ -234,21 +234,31 @@ test_maildir_looks_twice_before_it_drops(void **state)
 {
 	struct timespec times[2] = { { 0, 0 }, { 0, 0 } };
 	struct pk_maildrop *md;
+	time_t now;
+	uint32_t count;
 
 	(void)state;
 	box_put("cur/1.a", "a\n");
 	box_visit();
 	mark(1);
-	/* A second ago: not of late, yet its times are not to be trusted. */
-	times[0].tv_sec = times[1].tv_sec = time(NULL) - 1;
-	assert_int_equal(utimensat(boxfd, "cur", times, 0), 0);
-	assert_int_equal(utimensat(boxfd, "new", times, 0), 0);
-	/* Renamed in the tick in which the directory had changed before. */
-	calls.hidden = "1.a";
-	calls.hidden_times = 1;
-	md = box_open();
-	assert_int_equal(md->ops->count(md), 1);
-	pk_maildir_close(&md);
+	do {
+		/* A second ago: not of late, yet not to be trusted either. */
+		now = time(NULL);
+		times[0].tv_sec = times[1].tv_sec = now - 1;
+		assert_int_equal(utimensat(boxfd, "cur", times, 0), 0);
+		assert_int_equal(utimensat(boxfd, "new", times, 0), 0);
+		/* Renamed in the tick in which it had changed before. */
+		calls.hidden = "1.a";
+		calls.hidden_times = 1;
+		md = box_open();
+		count = md->ops->count(md);
+		pk_maildir_close(&md);
+		if (count == 0) {
+			box_visit();
+			mark(1);
+		}
+	} while (count == 0 && time(NULL) != now);
+	assert_int_equal(count, 1);
 	assert_marked(1, "1.a");
 }
 
