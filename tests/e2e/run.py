@@ -58,7 +58,7 @@ def child(index, pipe):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("-j", type=int, default=3)
+    parser.add_argument("-j", type=int, default=3 * (os.cpu_count() or 1))
     parser.add_argument("-l", action="store_true")
     parser.add_argument("pattern", nargs="*")
     a = parser.parse_args()
