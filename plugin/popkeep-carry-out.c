@@ -14,12 +14,25 @@
 #include "popkeep-retained.h"
 #include "popkeep-user.h"
 
+/* A step is begun so often, each time without what could not be moved. */
+#define TRIES 4
+
 struct carry {
 	struct popkeep_maildrop *pm;
 	const struct pk_update *u;
 	struct mailbox *back;		/* where what is retained goes back to */
 	bool *acted;			/* pm's */
+	bool *refused;			/* these cannot be moved */
+	bool again;			/* one more has been refused */
 };
+
+static void carry_begin(struct carry *c)
+{
+	struct popkeep_maildrop *pm = c->pm;
+
+	c->acted = pm->acted = p_new(pm->pool, bool, pm->count + 1);
+	c->refused = p_new(pm->pool, bool, pm->count + 1);
+}
 
 static void complain(struct carry *c, const char *what, const char *error)
 {
@@ -31,7 +44,8 @@ static void complain(struct carry *c, const char *what, const char *error)
 static bool is_planned(const struct carry *c, unsigned int i,
 		       enum pk_verdict verdict)
 {
-	return c->u->plan[i] == verdict && c->pm->messages[i].known;
+	return c->u->plan[i] == verdict && c->pm->messages[i].known &&
+		!c->refused[i];
 }
 
 static bool is_any_planned(const struct carry *c, enum pk_verdict verdict)
@@ -140,7 +154,7 @@ static bool is_present(struct present *p, const struct popkeep_message *msg,
 
 /* ---- moving ------------------------------------------------------------- */
 
-/* -1: this message stays; others may go. */
+/* -1: this message stays, and nothing may be committed in to. */
 static int move_one(struct carry *c, struct mail *mail,
 		    struct mailbox_transaction_context *to)
 {
@@ -171,13 +185,18 @@ static void move_all(struct carry *c, enum pk_verdict verdict,
 		if (is_present(present, msg, mail)) {
 			mail_expunge(mail);
 			c->acted[i] = TRUE;
+		} else if (move_one(c, mail, to) == 0) {
+			c->acted[i] = TRUE;
 		} else {
-			c->acted[i] = move_one(c, mail, to) == 0;
+			c->refused[i] = c->again = TRUE;
 		}
 	}
 }
 
-/* The copies are committed first: without them no original goes. */
+/*
+ * The copies are committed first: without them no original goes.  Some of a
+ * copy that failed may be in the transaction still (quota in 2.4).
+ */
 static int move_to(struct carry *c, enum pk_verdict verdict,
 		   struct mailbox *dest,
 		   struct mailbox_transaction_context *from)
@@ -193,10 +212,15 @@ static int move_to(struct carry *c, enum pk_verdict verdict,
 	mail = mail_alloc(from, 0, NULL);
 	move_all(c, verdict, &present, mail, to);
 	mail_free(&mail);
-	ret = mailbox_transaction_commit(&to);
-	if (ret < 0)
-		complain(c, "cannot be moved",
-			 mailbox_get_last_internal_error(dest, NULL));
+	if (c->again) {
+		mailbox_transaction_rollback(&to);
+		ret = -1;
+	} else {
+		ret = mailbox_transaction_commit(&to);
+		if (ret < 0)
+			complain(c, "cannot be moved",
+				 mailbox_get_last_internal_error(dest, NULL));
+	}
 	present_deinit(&present, ret == 0);
 	return ret;
 }
@@ -288,6 +312,16 @@ static const struct {
 	{ PK_DISPOSE, dispose_all },
 };
 
+static void undo(struct carry *c, enum pk_verdict verdict)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->pm->count; i++) {
+		if (c->u->plan[i] == verdict)
+			c->acted[i] = FALSE;
+	}
+}
+
 /* In a transaction of its own. */
 static void do_step(struct carry *c, enum pk_verdict verdict,
 		    int (*act)(struct carry *c,
@@ -295,14 +329,28 @@ static void do_step(struct carry *c, enum pk_verdict verdict,
 {
 	struct mailbox_transaction_context *from;
 
-	if (!is_any_planned(c, verdict))
-		return;
+	c->again = FALSE;
 	from = mailbox_transaction_begin(c->pm->box, 0, __func__);
-	if (act(c, from) < 0)
+	if (act(c, from) < 0) {
 		mailbox_transaction_rollback(&from);
-	else if (mailbox_transaction_commit(&from) < 0)
+		undo(c, verdict);
+	} else if (mailbox_transaction_commit(&from) < 0) {
 		complain(c, "cannot be removed",
 			 mailbox_get_last_internal_error(c->pm->box, NULL));
+	}
+}
+
+/* What cannot be moved stays, and keeps no other. */
+static void do_steps(struct carry *c, enum pk_verdict verdict,
+		     int (*act)(struct carry *c,
+				struct mailbox_transaction_context *from))
+{
+	unsigned int tries;
+
+	c->again = TRUE;
+	for (tries = 0; tries < TRIES && c->again &&
+	     is_any_planned(c, verdict); tries++)
+		do_step(c, verdict, act);
 }
 
 /* Is anything left to do that could have been done? */
@@ -326,17 +374,16 @@ int popkeep_carry_out_in(struct popkeep_maildrop *pm,
 	unsigned int i;
 	int ret = 0;
 
-	c.acted = pm->acted = p_new(pm->pool, bool, pm->count + 1);
+	carry_begin(&c);
 	for (i = 0; ret == 0 && i < N_ELEMENTS(steps); i++) {
 		if (is_any_planned(&c, steps[i].verdict))
 			ret = steps[i].act(&c, t);
 	}
-	if (ret == 0 && !is_all_acted(&c)) {
-		if (pm->error == NULL)
-			pm->error = "a message has gone meanwhile";
-		ret = -1;
-	}
-	return ret;
+	if (ret == 0 && is_all_acted(&c))
+		return 0;
+	if (pm->error == NULL)
+		pm->error = "a message has gone meanwhile";
+	return -1;
 }
 
 /* ---- what has become of them -------------------------------------------- */
@@ -408,10 +455,10 @@ static uint32_t run_steps(struct carry *c)
 	unsigned int i;
 
 	popkeep_maildrop_unlook(pm);
-	c->acted = pm->acted = p_new(pm->pool, bool, pm->count + 1);
+	carry_begin(c);
 	pm->puser->own++;
 	for (i = 0; i < N_ELEMENTS(steps); i++) T_BEGIN {
-		do_step(c, steps[i].verdict, steps[i].act);
+		do_steps(c, steps[i].verdict, steps[i].act);
 	} T_END;
 	if (mailbox_sync(pm->box, POPKEEP_SYNC_WRITE) < 0)
 		complain(c, "the mailbox cannot be synced",

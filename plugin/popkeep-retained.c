@@ -31,14 +31,46 @@ static bool is_prefix(const struct popkeep_user *puser, const char *prefix)
 	return strcmp(prefix, puser->set->popkeep_retained) == 0;
 }
 
+static const char *index_root(const struct mail_namespace *ns)
+{
+	const char *path;
+
+	return mailbox_list_get_root_path(ns->list,
+		MAILBOX_LIST_PATH_TYPE_INDEX, &path) ? path : "";
+}
+
+/* Two INBOXes with one index would each be taken for the other. */
+static bool has_own_indexes(const struct popkeep_user *puser,
+			    const struct mail_namespace *ns)
+{
+	const char *path = index_root(ns);
+	const struct mail_namespace *other;
+
+	for (other = puser->user->namespaces; other != NULL;
+	     other = other->next) {
+		if (other != ns && *path != '\0' &&
+		    strcmp(index_root(other), path) == 0)
+			return FALSE;
+	}
+	return TRUE;
+}
+
 struct mail_namespace *
 popkeep_retained_ns(struct popkeep_user *puser, const char **error_r)
 {
 	struct mail_namespace *ns;
 
 	for (ns = puser->user->namespaces; ns != NULL; ns = ns->next) {
-		if (is_prefix(puser, ns->prefix))
+		if (!is_prefix(puser, ns->prefix))
+			continue;
+		if (has_own_indexes(puser, ns))
 			return ns;
+		*error_r = t_strdup_printf("the namespace with the prefix "
+					   "\"%s\" has its indexes where "
+					   "another has them, in %s: give it "
+					   "a directory of its own",
+					   ns->prefix, index_root(ns));
+		return NULL;
 	}
 	*error_r = t_strdup_printf("there is no namespace with the prefix "
 				   "\"%s\" for what is retained "

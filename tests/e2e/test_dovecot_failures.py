@@ -87,16 +87,30 @@ def over_quota(driver, policy):
 
 @each("count", "maildir")
 def over_quota_and_moved(driver):
-    """who is over quota: dispose = folder moves as well"""
+    """who is over quota: dispose = folder moves as well, where that is allowed"""
     s = dovecot('retention "r" { after-download = "0" '
                 'dispose = "folder:Expired" }\n', lines=quota(driver, 2))
     s.fill("ann", [clean(n, 60) for n in range(1, 5)])
+    before = []
     with s:
+        if dovecot_version() >= (2, 4):
+            # No move to a folder that counts; it stays, and that is recorded.
+            c = s.login()
+            c.multi("RETR 1")
+            c.quit()
+            s.until_log("popkeep: cannot be moved: Quota exceeded")
+            same((numbers(s), numbers(s, "Expired")), ([1, 2, 3, 4], []),
+                 "mail of who may not")
+            same(check_order(s.audit()), set(), "open intents")
+            before = histories(s)[0]
+            s.stop()
+            configure(s, "mailbox Expired {", "quota_ignore = yes", "}")
+            s.start()
         c = s.login()
         c.multi("RETR 1")
         c.quit()
         same((numbers(s), numbers(s, "Expired")), ([2, 3, 4], [1]), "mail")
-        settled(s, ["downloaded"] + GONE)
+        settled(s, before + ["downloaded"] + GONE)
 
 
 # ---- reading ----------------------------------------------------------------
@@ -213,11 +227,29 @@ def retained_full():
         same(check_order(s.audit()), set(), "open intents")
 
 
+@test
+def one_cannot_be_retained():
+    """one of several is too large to be retained: it stays, the others go"""
+    s = dovecot(POLICIES["hold"])
+    s.fill("ann", [big(1, 30_000), big(2, 900_000), big(3, 30_000)])
+    with small_disk(s, "popkeep-retained", "512k"):
+        for _ in range(2):
+            c = s.login()
+            for n in range(1, c.stat()[0] + 1):
+                c.ok("DELE %d" % n)
+            c.err("QUIT", "SYS/TEMP")
+            same(numbers(s), [2], "INBOX")
+            same(retained(s), [1, 3], "retained")
+        same(check_order(s.audit()), set(), "open intents")
+
+
 @each("nothing", "hold")
 def index_disk_full(policy):
     """no room for indexes: login and DELE work, or fail, and nothing is lost"""
     lines = ["mail_location = maildir:~/Maildir:INDEX=~/small/index"] if \
-        dovecot_version() < (2, 4) else ["mail_index_path = ~/small/index"]
+        dovecot_version() < (2, 4) else [
+            "mail_index_path = ~/small/index", "namespace popkeep {",
+            "mail_index_path = ~/small/retained", "}"]
     s = dovecot(POLICIES[policy], imap=False, lines=lines)
     s.fill("ann", cleans(4))
     with small_disk(s, "small") as place:
@@ -236,6 +268,26 @@ def index_disk_full(policy):
             empty_disk(place)
         c = s.login()
         c.quit()
+        same(check_order(s.audit()), set(), "open intents")
+
+
+@test
+def shared_indexes():
+    """a Retained place with another's indexes is not used: all stays"""
+    where = ":INDEX=~/index" if dovecot_version() < (2, 4) else ""
+    lines = ["mail_location = maildir:~/Maildir" + where,
+             "namespace popkeep {",
+             "location = maildir:~/popkeep-retained" + where +
+             ":LISTINDEX=retained.list.index", "}"] if where \
+        else ["mail_index_path = ~/index", "namespace popkeep {",
+              "mailbox_list_index_prefix = retained.list.index", "}"]
+    with dovecot(POLICIES["hold"], imap=False, lines=lines) as s:
+        s.fill("ann", cleans(3))
+        c = s.login()
+        c.ok("DELE 1")
+        c.err("QUIT", "SYS/TEMP")
+        s.until_log("has its indexes where another has them")
+        same(len(s.stored()), 3, "INBOX")
         same(check_order(s.audit()), set(), "open intents")
 
 

@@ -14,7 +14,8 @@ import time
 
 from dovecot_mail import dovecot, imap, mark
 from fixtures import clean
-from lib import check, check_order, each, family, same, until
+from lib import (check, check_order, dovecot_version, each, family, same,
+                 until)
 from test_policy_audit import (COUNT, KILLS, POLICY, USERS, await_intent,
                                log_size, session)
 
@@ -30,8 +31,10 @@ class Mail:
         self.of = {user: {} for user in USERS}	# unique-id -> number
 
     def places(self, user):
+        retained = self.s.home(user) + "/popkeep-retained"
         return {"INBOX": self.s.maildir(user),
-                "Retained": self.s.home(user) + "/popkeep-retained/.INBOX",
+                "Retained": retained + "/.INBOX" if
+                dovecot_version() < (2, 4) else retained,
                 "Expired": self.s.maildir(user) + "/.Expired"}
 
     def there(self, user):
