@@ -1,0 +1,187 @@
+"""The servers that bench.py measures, each started on free ports in a directory of
+its own, with its own copy of the mail.
+
+SPDX-License-Identifier: ISC
+"""
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("POPKEEP_BUILD") or TOP + "/build"
+PASSWORD = "bench"
+
+# One rule for everybody, under which nothing is due while we measure.
+POLICY = 'retention "all" { users = { "*" } after-download = "3650d" }\n'
+
+# Dovecot's high-performance mode, and with many clients in a process.
+HIGH_PERFORMANCE = """
+auth_cache_size = 10M
+service pop3-login {
+  service_count = 0
+  process_min_avail = 2
+  client_limit = 2000
+}
+service pop3 {
+  process_min_avail = 2
+  service_count = 0
+%s}
+"""
+MANY_CLIENTS = "  client_limit = 600\n  process_limit = 4\n"
+# The default mode has a process for each connection: it needs room.
+PROCESSES = """
+default_process_limit = 2500
+service anvil {
+  client_limit = 6000
+}
+service auth {
+  client_limit = 6000
+}
+"""
+
+
+class Peer:
+    """One that runs: where, and what popbench has to be told of it."""
+
+    def __init__(self, port, tls, pid, args=()):
+        self.port, self.tls, self.pid, self.args = port, tls, pid, list(args)
+
+
+def free_ports():
+    """Two that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(2):
+            s = stack.enter_context(socket.socket())
+            s.bind(("127.0.0.1", 0))
+            found.append(s.getsockname()[1])
+        return found
+
+
+def await_port(port, process):
+    """Until somebody listens there."""
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError("%s ended" % process.args[0])
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("%s does not listen" % process.args[0])
+
+
+@contextlib.contextmanager
+def process(argv, **more):
+    p = subprocess.Popen(argv, **more)
+    try:
+        yield p
+    finally:
+        p.terminate()
+        p.wait()
+
+
+# ---- nullpop ------------------------------------------------------------------
+
+@contextlib.contextmanager
+def nullpop(place, mail):
+    """The limit: answers from memory, asks for no password."""
+    ports = free_ports()
+    private = place + "/.popkeep"
+    os.makedirs(private, exist_ok=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-keyout", private + "/key.pem",
+                    "-out", private + "/cert.pem"], check=True,
+                   capture_output=True)
+    argv = [BUILD + "/tests/bench/nullpop", "-n", str(mail.messages), "-s",
+            str(mail.octets)]
+    with process(argv + ["-p", str(ports[0])]) as one, \
+         process(argv + ["-p", str(ports[1]), "-C", private + "/cert.pem",
+                         "-K", private + "/key.pem"]) as two:
+        await_port(ports[0], one)
+        await_port(ports[1], two)
+        peer = Peer(ports[0], ports[1], one.pid)
+        peer.tls_pid = two.pid
+        yield peer
+
+
+# ---- popkeepd and Dovecot, by tools/serve -------------------------------------
+
+@contextlib.contextmanager
+def serve(place, mail, options, secrets=False):
+    ports = free_ports()
+    with open(place + ".policy", "w", encoding="utf-8") as f:
+        f.write(mail.policy or POLICY)
+    argv = [TOP + "/tools/serve", "--dir", place, "--port", str(ports[0]),
+            "--tls-port", str(ports[1]), "--no-build", "--policy",
+            place + ".policy"]
+    for name in ["first"] + mail.users:
+        argv += ["--user", name, "--password", PASSWORD]
+        if secrets:
+            argv += ["--apop-secret", PASSWORD]
+    with process(argv + options, stdout=subprocess.PIPE, text=True) as p:
+        if p.stdout.readline() != "ready\n":
+            raise RuntimeError("tools/serve did not start")
+        yield Peer(ports[0], ports[1], p.pid)
+
+
+def popkeepd(*options, apop=True):
+    """popkeepd with virtual users; its audit log is sealed."""
+    sets = ["max-connections = 20000", "max-per-address = 20000"] + \
+        list(options)
+    more = [word for line in sets for word in ("--set", line)]
+
+    @contextlib.contextmanager
+    def start(place, mail):
+        with serve(place, mail, more, apop) as peer:
+            key = place + ".sealed"
+            if not os.path.exists(key):
+                subprocess.run([BUILD + "/standalone/popkeep", "-f",
+                                place + "/.popkeep/popkeepd.conf", "audit",
+                                "setup"], check=True, capture_output=True)
+                open(key, "w", encoding="utf-8").close()
+            peer.args = ["--apop"] if apop else []
+            yield peer
+    return start
+
+
+def dovecot(extra=None):
+    """Dovecot as it is installed, with none of popkeep's; its password file has
+    the passwords as they are: the cheapest there is."""
+    @contextlib.contextmanager
+    def start(place, mail):
+        with open(place + ".conf", "w", encoding="utf-8") as f:
+            f.write(PROCESSES + (extra or ""))
+        with serve(place, mail, ["--dovecot", "--no-plugin",
+                                 "--dovecot-extra", place + ".conf"]) as peer:
+            path = place + "/.popkeep/dovecot/users"
+            with open(path, encoding="utf-8") as f:
+                text = re.sub(r"(?m)^([^:]*):[^:]*:",
+                              r"\1:{PLAIN}%s:" % PASSWORD, f.read())
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            time.sleep(1.5)		# the passwd-file's time is in seconds
+            yield peer
+    return start
+
+
+def has_dovecot():
+    return shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin") is not None
+
+
+# name -> how to start it, and whether it can be had here.
+PEERS = {
+    "nullpop": (nullpop, lambda: True),
+    "popkeepd": (popkeepd("apop-through = store"), lambda: True),
+    "popkeepd-pam-apop": (popkeepd("apop-through = pam"), lambda: True),
+    "popkeepd-single": (popkeepd("apop-through = store",
+                                 "sessions-per-process = 1"), lambda: True),
+    "dove-def": (dovecot(), has_dovecot),
+    "dove-hp": (dovecot(HIGH_PERFORMANCE % ""), has_dovecot),
+    "dove-hpcl": (dovecot(HIGH_PERFORMANCE % MANY_CLIENTS), has_dovecot),
+}
