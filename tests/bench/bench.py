@@ -18,6 +18,7 @@ import contextlib
 import glob
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -31,8 +32,10 @@ import peers  # noqa: E402
 POPBENCH = peers.BUILD + "/tests/bench/popbench"
 # CPU time that a measurement should take: its clock ticks in 10 ms.
 TARGET_MS = 1200
-CPU = ("CPU ms/session", "cpu_ms")
-PSS = ("PSS KiB/connection", "idle_kb")
+# What is compared, and how it is found in popbench's figures.
+CPU = ("CPU ms/session", lambda r: r["cpu_ms"])
+PSS = ("PSS KiB/connection", lambda r: r["idle_kb"])
+QUITS = ("ms until QUIT is answered", lambda r: r["quit_ms"]["p50"])
 
 
 class Mail:
@@ -54,13 +57,16 @@ class Work:
     """What one line of the table measures.
 
     figure: what is compared; args: popbench's; sessions: how many at the most;
-    reach: of popkeepd; only: the peers that can do it; cold: no index is left."""
+    reach: of popkeepd; only: the peers that can do it; cold: no index is left;
+    fresh: the server has just been started; refill: and so has the mail."""
 
     def __init__(self, title, mail, args, figure=CPU, sessions=20000,
-                 reach=None, only=(), tls=False, cold=False, fresh=False):
+                 reach=None, only=(), tls=False, cold=False, fresh=False,
+                 refill=False):
         self.title, self.mail, self.args = title, mail, args.split()
         self.figure, self.sessions, self.reach = figure, sessions, reach
-        self.only, self.tls, self.cold, self.fresh = only, tls, cold, fresh
+        self.only, self.tls, self.cold = only, tls, cold
+        self.fresh, self.refill = fresh or refill, refill
 
 
 STORM = Mail(100, 10, 10240)
@@ -86,6 +92,10 @@ WORKS = {
                           "-m list -c 1", sessions=1, reach=130, cold=True),
     "list-10k-sized": Work("the same, S= and W= in the names", SIZED,
                            "-m list -c 1", sessions=1, reach=25, cold=True),
+    "quit-alone": Work("QUIT of 10 messages that go, alone", STORM,
+                       "-m drain -c 1", QUITS, 100, refill=True),
+    "quit-32": Work("QUIT of 10 messages that go, 32 at once", STORM,
+                    "-m drain -c 32", QUITS, 100, refill=True),
     "idle": Work("1,000 idle connections, logged in", POLLED,
                  "-m idle -c 1000", PSS, 1000, 12, fresh=True,
                  only=("nullpop", "popkeepd", "dove-hpcl")),
@@ -133,7 +143,7 @@ def run(work, name, peer, sessions):
 
 def calibrate(work, name, peer):
     """As many sessions as take a while; this warms it up as well."""
-    if work.figure is PSS or work.cold:
+    if work.cold:
         return work.sessions
     clients = int(work.args[work.args.index("-c") + 1])
     first = run(work, name, peer, max(clients * 2, work.sessions // 200, 3))
@@ -144,6 +154,8 @@ def calibrate(work, name, peer):
 @contextlib.contextmanager
 def started(work, name, root):
     place = "%s/%s" % (root, name)
+    if work.refill:
+        shutil.rmtree(place, ignore_errors=True)
     os.makedirs(place, exist_ok=True)
     if not os.path.isdir(place + "/u0000") and name != "nullpop":
         work.mail.make(place)
@@ -163,7 +175,6 @@ def measure(work, names, root, rounds):
             results[name].append(figures)
 
     if work.fresh:
-        # Memory of a server that has just been started.
         for _ in range(rounds):
             for name in names:
                 with started(work, name, root) as peer:
@@ -192,7 +203,7 @@ COLUMNS = (("sessions/s", lambda r: r["sessions_per_s"]),
 
 
 def show(work, results):
-    title, key = work.figure
+    title, get = work.figure
     columns = COLUMNS if work.figure is CPU else ()
     print("### %s\n" % work.title)
     print("| server | %s | to nullpop | to the reach | %s" % (
@@ -203,13 +214,13 @@ def show(work, results):
         if not runs:
             print("| %s | failed |" % name)
             continue
-        mid, low, high = median(runs, lambda r: r[key])
+        mid, low, high = median(runs, get)
         base = mid if name == "nullpop" else base
         print("| %s | %.4g [%.4g-%.4g] | %s | %s | %s" % (
             name, mid, low, high, "%.1f" % (mid / base) if base else "-",
             "%.2f" % (mid / work.reach) if work.reach and
             name.startswith("popkeepd") else "-",
-            "".join("%.4g | " % median(runs, get)[0] for _, get in columns)))
+            "".join("%.4g | " % median(runs, f)[0] for _, f in columns)))
     print(flush=True)
 
 

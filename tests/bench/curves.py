@@ -97,12 +97,11 @@ def measure(curve, root, quick):
     for x, work in curve.points.items():
         work.target = bench.TARGET_MS / (4 if quick else 1)
         place = "%s/%d" % (root, x)
-        key = work.figure[1]
         for name, runs in bench.measure(work, curve.peers_at(x), place,
                                         1 if quick else 3).items():
             if runs:
                 lines.setdefault(name, []).append(
-                    (x,) + bench.median(runs, lambda r: r[key]))
+                    (x,) + bench.median(runs, work.figure[1]))
         # The next is ten times as large.
         shutil.rmtree(place)
     return lines

@@ -139,7 +139,7 @@ def popkeepd(*options, apop=True):
     @contextlib.contextmanager
     def start(place, mail):
         with serve(place, mail, more, apop) as peer:
-            key = place + ".sealed"
+            key = place + "/.popkeep/sealed"
             if not os.path.exists(key):
                 subprocess.run([BUILD + "/standalone/popkeep", "-f",
                                 place + "/.popkeep/popkeepd.conf", "audit",
