@@ -257,6 +257,7 @@ class Server:
         self.choose_ports()
         self.process = None
         self.began = False		# its ports are known to others
+        self.patience = 30		# seconds, of clients
         self.deaths = False		# True: the test kills processes
         self.audit_log = None		# None: where serve has it
         if messages:
@@ -589,7 +590,7 @@ class Server:
     def connect(self, tls=False, source="127.0.0.1"):
         """A connection that has read its greeting; tls: from the start."""
         return Client(self.tls_port if tls else self.port, tls,
-                      source=source)
+                      self.patience, source=source)
 
     def login(self, user=None, tls=False, wait=True):
         """A session in the TRANSACTION state.  wait: while [IN-USE]."""

@@ -52,7 +52,7 @@ def session(s, user, start):
                 c.multi("RETR %d" % n)
             else:
                 c.ok("DELE %d" % n)
-        start.wait(30)
+        start.wait(s.patience)
         time.sleep(random.random() * 0.003)
         # Whether it is answered depends on who is killed.
         with contextlib.suppress(OSError, AssertionError):
