@@ -46,11 +46,11 @@ class Mail:
         self.messages, self.octets = messages, octets
         self.names, self.policy = list(names), policy
 
-    def make(self, place):
+    def make(self, place, *options):
         subprocess.run([HERE + "/mkmail.py", "--root", place, "--users",
                         str(len(self.users)), "--messages", str(self.messages),
-                        "--size", str(self.octets)] + self.names, check=True,
-                       stdout=subprocess.DEVNULL)
+                        "--size", str(self.octets), *self.names, *options],
+                       check=True, stdout=subprocess.DEVNULL)
 
 
 class Work:
@@ -78,6 +78,12 @@ WORKS = {
                   STORM, "-m login -c 32", reach=0.25),
     "login-tls": Work("the same over TLS 1.3, no resumption", STORM,
                       "-m login -c 32 --tls", reach=0.85, tls=True),
+    "login-system": Work("login storm, users of the system: a process each",
+                         STORM, "-m login -c 32", reach=0.6,
+                         only=("nullpop", "popkeepd-system")),
+    "login-pam": Work("login storm, passwords by pam_unix (yescrypt)", STORM,
+                      "-m login -c 32", sessions=500,
+                      only=("popkeepd-pam",)),
     "retr": Work("10 RETR of 10 KB, pipelined", STORM,
                  "-m retr -c 32 --pipeline", reach=0.35),
     "retr-alone": Work("10 RETR of 10 KB, one at a time", STORM,
@@ -153,13 +159,15 @@ def calibrate(work, name, peer):
 
 @contextlib.contextmanager
 def started(work, name, root):
-    place = "%s/%s" % (root, name)
+    place, kind = "%s/%s" % (root, name), peers.PEERS[name]
     if work.refill:
         shutil.rmtree(place, ignore_errors=True)
     os.makedirs(place, exist_ok=True)
-    if not os.path.isdir(place + "/u0000") and name != "nullpop":
+    if kind.system:
+        work.mail.make(os.path.dirname(root) + "/homes", "--chown")
+    elif not os.path.isdir(place + "/u0000") and name != "nullpop":
         work.mail.make(place)
-    with peers.PEERS[name][0](place, work.mail) as peer:
+    with kind.start(place, work.mail) as peer:
         yield peer
 
 
@@ -242,18 +250,26 @@ def main():
     if a.list:
         for key, work in WORKS.items():
             print("%-16s %s" % (key, work.title))
-        print("peers:", *(n for n, (_, here) in peers.PEERS.items() if here()))
+        print("peers:", *(n for n, k in peers.PEERS.items() if k.here()))
         return
+    if peers.is_root() and "POPKEEP_BENCH" not in os.environ:
+        # What is mounted over the system's users is ours alone.
+        os.environ["POPKEEP_BENCH"] = "inside"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private",
+                              sys.executable] + sys.argv)
     everything = {}
     with contextlib.ExitStack() as stack:
         root = a.dir or stack.enter_context(
             tempfile.TemporaryDirectory(prefix="pk-bench-"))
         os.makedirs(root, exist_ok=True)
         os.chmod(root, 0o755)
+        if peers.is_root():
+            os.makedirs(root + "/homes", exist_ok=True)
+            peers.add_system_users(root, STORM.users)
         for key in chosen:
             work = WORKS[key]
             work.target = TARGET_MS / (4 if a.quick else 1)
-            names = [n for n in work.only or USUAL if peers.PEERS[n][1]() and
+            names = [n for n in work.only or USUAL if peers.PEERS[n].here() and
                      (not a.peer or n in a.peer)]
             # One set of mail for all that use the same.
             place = "%s/%d-%d-%d%s" % (

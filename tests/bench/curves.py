@@ -38,7 +38,7 @@ class Curve:
 
     def peers_at(self, x):
         return [n for n in ALL if x <= self.most.get(n, x) and
-                peers.PEERS[n][1]()]
+                peers.PEERS[n].here()]
 
 
 def rules(n):

@@ -4,6 +4,7 @@ its own, with its own copy of the mail.
 SPDX-License-Identifier: ISC
 """
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -130,8 +131,12 @@ def serve(place, mail, options, secrets=False):
         yield Peer(ports[0], ports[1], p.pid)
 
 
+PAM_UNIX = "auth required pam_unix.so\naccount required pam_unix.so\n"
+
+
 def popkeepd(*options, apop=True):
-    """popkeepd with virtual users; its audit log is sealed."""
+    """popkeepd; its audit log is sealed.  Without APOP: passwords by PAM, of the
+    system's users as Debian keeps them."""
     sets = ["max-connections = 20000", "max-per-address = 20000"] + \
         list(options)
     more = [word for line in sets for word in ("--set", line)]
@@ -145,7 +150,12 @@ def popkeepd(*options, apop=True):
                                 place + "/.popkeep/popkeepd.conf", "audit",
                                 "setup"], check=True, capture_output=True)
                 open(key, "w", encoding="utf-8").close()
-            peer.args = ["--apop"] if apop else []
+            if apop:
+                peer.args = ["--apop"]
+            else:
+                with open(place + "/.popkeep/pam.d/popkeep", "w",
+                          encoding="utf-8") as f:
+                    f.write(PAM_UNIX)
             yield peer
     return start
 
@@ -174,14 +184,62 @@ def has_dovecot():
     return shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin") is not None
 
 
-# name -> how to start it, and whether it can be had here.
+# ---- users of the system ------------------------------------------------------
+
+FIRST_UID = 61000
+
+
+def yescrypt(password):
+    """As Debian sets it."""
+    lib = ctypes.CDLL("libcrypt.so.1")
+    lib.crypt_gensalt.restype = lib.crypt.restype = ctypes.c_char_p
+    return lib.crypt(password.encode(), lib.crypt_gensalt(
+        b"$y$", ctypes.c_ulong(0), None, 0)).decode()
+
+
+def add_system_users(root, names):
+    """Users of the system, for us and our children alone: this needs a mount
+    namespace of our own.  Their homes are root/homes/NAME; their password is
+    hashed as Debian does it."""
+    hashed = yescrypt(PASSWORD)
+    for file, line in (("passwd", "%s:x:%d:%d::%s:/bin/sh\n"),
+                       ("shadow", None)):
+        with open("/etc/" + file, encoding="utf-8") as f:
+            text = f.read()
+        for n, name in enumerate(names):
+            uid = FIRST_UID + n
+            text += "%s:%s:19000:0:99999:7:::\n" % (name, hashed) \
+                if line is None else line % (
+                    name, uid, uid, "%s/homes/%s" % (root, name))
+        path = "%s/%s" % (root, file)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path, 0o644 if line else 0o600)
+        subprocess.run(["mount", "--bind", path, "/etc/" + file], check=True)
+
+
+class Kind:
+    """start: how to start it; here: can it be had; system: its users are the
+    system's."""
+
+    def __init__(self, start, here=lambda: True, system=False):
+        self.start, self.here, self.system = start, here, system
+
+
+def is_root():
+    return os.geteuid() == 0
+
+
 PEERS = {
-    "nullpop": (nullpop, lambda: True),
-    "popkeepd": (popkeepd("apop-through = store"), lambda: True),
-    "popkeepd-pam-apop": (popkeepd("apop-through = pam"), lambda: True),
-    "popkeepd-single": (popkeepd("apop-through = store",
-                                 "sessions-per-process = 1"), lambda: True),
-    "dove-def": (dovecot(), has_dovecot),
-    "dove-hp": (dovecot(HIGH_PERFORMANCE % ""), has_dovecot),
-    "dove-hpcl": (dovecot(HIGH_PERFORMANCE % MANY_CLIENTS), has_dovecot),
+    "nullpop": Kind(nullpop),
+    "popkeepd": Kind(popkeepd("apop-through = store")),
+    "popkeepd-pam-apop": Kind(popkeepd("apop-through = pam")),
+    "popkeepd-single": Kind(popkeepd("apop-through = store",
+                                     "sessions-per-process = 1")),
+    "popkeepd-system": Kind(popkeepd("apop-through = store", "users = system"),
+                            is_root, True),
+    "popkeepd-pam": Kind(popkeepd("users = system", apop=False), is_root, True),
+    "dove-def": Kind(dovecot(), has_dovecot),
+    "dove-hp": Kind(dovecot(HIGH_PERFORMANCE % ""), has_dovecot),
+    "dove-hpcl": Kind(dovecot(HIGH_PERFORMANCE % MANY_CLIENTS), has_dovecot),
 }
