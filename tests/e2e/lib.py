@@ -32,9 +32,9 @@ SANITIZED = "POPKEEP_SANITIZED" in os.environ
 ROOT_TOO = "POPKEEP_ROOT_TOO" in os.environ
 
 # Modules whose tests a second run as an ordinary user leaves out.
-ONCE = ("test_dovecot_doveadm", "test_dovecot_facts", "test_dovecot_failures",
-        "test_dovecot_gate", "test_dovecot_kills", "test_dovecot_parity",
-        "test_dovecot_protect")
+ONCE = ("test_dovecot_clients", "test_dovecot_doveadm", "test_dovecot_facts",
+        "test_dovecot_failures", "test_dovecot_gate", "test_dovecot_kills",
+        "test_dovecot_parity", "test_dovecot_protect")
 
 TESTS = []
 
