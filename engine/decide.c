@@ -238,21 +238,27 @@ change_after(const struct question *q, int64_t now, enum pk_verdict verdict)
 	return next;
 }
 
-void
-pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
+/* Would it be the same if nothing stopped the rule?  Mostly nothing does. */
+static bool
+is_as_pretended(const struct question *q, int64_t now)
+{
+	return !q->retained && (!q->up->has_rule || pk_rule_acts(q->up, now));
+}
+
+static void
+decide(struct question *q, const struct pk_facts *facts,
     enum pk_occasion occasion, const struct pk_happened *happened,
     int64_t now, struct pk_decision *d_r)
 {
-	struct question q = { .up = up };
 	struct answer real, would;
 
 	if (occasion != PK_OCCASION_QUIT)
 		happened = &nothing_happened;
-	q.retained = occasion == PK_OCCASION_RETAINED;
-	q.dele = happened->dele;
-	set_instants(&q, facts, happened, now);
-	real = judge(&q, now, false);
-	would = judge(&q, now, true);
+	q->retained = occasion == PK_OCCASION_RETAINED;
+	q->dele = happened->dele;
+	set_instants(q, facts, happened, now);
+	real = judge(q, now, false);
+	would = is_as_pretended(q, now) ? real : judge(q, now, true);
 
 	d_r->verdict = real.verdict;
 	d_r->reason = real.reason;
@@ -260,7 +266,28 @@ pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
 	d_r->would = would.verdict;
 	d_r->would_reason = would.verdict == real.verdict ? real.reason :
 	    would.reason;
-	d_r->changes = change_after(&q, now, real.verdict);
+}
+
+void
+pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
+    enum pk_occasion occasion, const struct pk_happened *happened,
+    int64_t now, struct pk_decision *d_r)
+{
+	struct question q = { .up = up };
+
+	decide(&q, facts, occasion, happened, now, d_r);
+	d_r->changes = change_after(&q, now, d_r->verdict);
+}
+
+void
+pk_decide_now(const struct pk_user_policy *up, const struct pk_facts *facts,
+    enum pk_occasion occasion, const struct pk_happened *happened,
+    int64_t now, struct pk_decision *d_r)
+{
+	struct question q = { .up = up };
+
+	decide(&q, facts, occasion, happened, now, d_r);
+	d_r->changes = PK_NEVER;
 }
 
 int64_t

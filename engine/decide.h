@@ -92,6 +92,12 @@ void pk_decide(const struct pk_user_policy *up, const struct pk_facts *facts,
     enum pk_occasion occasion, const struct pk_happened *happened,
     int64_t now, struct pk_decision *d_r);
 
+/* The same without asking when it changes: d_r->changes is PK_NEVER. */
+void pk_decide_now(const struct pk_user_policy *up,
+    const struct pk_facts *facts, enum pk_occasion occasion,
+    const struct pk_happened *happened, int64_t now,
+    struct pk_decision *d_r);
+
 /*
  * Since when one of the rule's limits has been due at now, outside of any session
  * and whatever stops it; PK_NEVER: none is.

@@ -98,7 +98,7 @@ pk_verdicts_decide(struct pk_verdicts *v, struct pk_maildrop *md,
 		if (!matters && !happened.dele)
 			continue;
 		md->ops->facts(md, i + 1, now, &facts);
-		pk_decide(up, &facts, occasion, &happened, now, &d);
+		pk_decide_now(up, &facts, occasion, &happened, now, &d);
 		v->plan[i] = (uint8_t)d.verdict;
 		v->fate[i].reason = (uint8_t)d.reason;
 		v->fate[i].would = (uint8_t)d.would;
