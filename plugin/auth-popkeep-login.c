@@ -277,8 +277,7 @@ result_of(const struct pk_pam_outcome *outcome)
 		return PASSDB_RESULT_OK;
 	case PK_LOGIN_CREDENTIAL:
 		return PASSDB_RESULT_PASSWORD_MISMATCH;
-	case PK_LOGIN_NEW_PASSWORD:
-		return PASSDB_RESULT_PASS_EXPIRED;
+	case PK_LOGIN_NEW_PASSWORD:	/* PASS_EXPIRED would be told */
 	case PK_LOGIN_EXPIRED:
 	case PK_LOGIN_DENIED:
 		return PASSDB_RESULT_USER_DISABLED;
@@ -300,6 +299,8 @@ ask_pam(struct auth_request *request, const char *password)
 
 	pk_pam_login(&login, &outcome, NULL);
 	log_outcome(request, &outcome);
+	if (result_of(&outcome) == PASSDB_RESULT_USER_DISABLED)
+		record_failure(request, outcome.reason);
 	if (outcome.result != PK_LOGIN_OK ||
 	    strcmp(outcome.user, request->fields.user) == 0)
 		return result_of(&outcome);

@@ -70,6 +70,7 @@ struct present {
 	struct mailbox_transaction_context *trans;
 	struct mail *mail;
 	bool retained;
+	bool crashed;			/* somebody was interrupted of late */
 	bool halves;			/* some are expunged in trans */
 };
 
@@ -80,6 +81,7 @@ static void present_init(struct present *p, struct popkeep_user *puser,
 
 	i_zero(p);
 	p->retained = popkeep_is_retained(puser, dest);
+	p->crashed = puser->crashed;
 	p->there = popkeep_maildrop_init(puser, dest);
 	for (i = 0; i < p->there->count; i++)
 		(void)popkeep_maildrop_look(p->there, i + 1);
@@ -123,8 +125,10 @@ static bool is_same_text(struct mail *one, struct mail *other)
 
 /*
  * A process that was killed may have left a file without the GUID of what it is
- * a copy of.  In the Retained place that goes when there is a whole copy; the
- * user's own folders are left alone, and what is there is not copied again.
+ * a copy of.  In the Retained place that goes when there is a whole copy, if an
+ * intent was left open as well: else it may be another one's, whose GUID was lost
+ * with the indexes.  The user's own folders are left alone, and what is there is
+ * not copied again.
  */
 static bool is_present(struct present *p, const struct popkeep_message *msg,
 		       struct mail *mail)
@@ -137,7 +141,8 @@ static bool is_present(struct present *p, const struct popkeep_message *msg,
 		if (!other->known || other->octets != msg->octets)
 			continue;
 		alike = strcmp(other->guid, msg->guid) == 0;
-		if ((!alike && !other->guid_is_name) ||
+		if ((!alike && (!other->guid_is_name ||
+				(p->retained && !p->crashed))) ||
 		    !mail_set_uid(p->mail, other->uid) ||
 		    !is_same_text(mail, p->mail))
 			continue;
@@ -206,6 +211,12 @@ static int move_to(struct carry *c, enum pk_verdict verdict,
 	struct mail *mail;
 	int ret;
 
+	/* Each message would be taken for a copy of itself. */
+	if (dest->list == c->pm->box->list &&
+	    strcmp(dest->vname, c->pm->box->vname) == 0) {
+		complain(c, "nothing is moved", "it is there already");
+		return -1;
+	}
 	present_init(&present, c->pm->puser, dest);
 	to = mailbox_transaction_begin(dest,
 		MAILBOX_TRANSACTION_FLAG_EXTERNAL, __func__);
@@ -403,12 +414,13 @@ static void settle_facts(struct popkeep_maildrop *pm, unsigned int i,
 	    (pm->is_retained && retained))
 		return;
 	if (!retained) {
-		popkeep_facts_forget(facts, msg->guid);
+		popkeep_facts_forget(facts, msg->key);
 		return;
 	}
-	fact = *popkeep_facts_get(facts, msg->guid);
+	fact = *popkeep_facts_get(facts, msg->key);
 	fact.seen = msg->name_time > 0 ? msg->name_time :
 		I_MAX(fact.seen, msg->received);
+	/* In the Retained place the GUID is its own. */
 	popkeep_facts_set(facts, msg->guid, &fact);
 }
 

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-maildrop.h"
+#include "hash.h"
 #include "istream.h"
 #include "sha2.h"
 #include "mail-storage-private.h"
@@ -81,6 +82,17 @@ static int look_at_time(struct mail *mail, struct popkeep_message *msg)
 	return 0;
 }
 
+/* The GUID, but in an mbox: there it is made of some headers alone. */
+static void set_key(struct popkeep_maildrop *pm, struct popkeep_message *msg)
+{
+	if (strcmp(pm->box->storage->name, "mbox") != 0)
+		msg->key = msg->guid;
+	else
+		msg->key = p_strdup_printf(pm->pool, "%s.%"PRIx64".%"PRIx64,
+					   msg->guid, msg->octets,
+					   (uint64_t)msg->received);
+}
+
 /*
  * What has gone meanwhile has its names still, for records of what was done
  * with it before; but it is not known.
@@ -107,6 +119,7 @@ static int look_at(struct popkeep_maildrop *pm, struct popkeep_message *msg)
 		msg->gone = mail->expunged;
 		return -1;
 	}
+	set_key(pm, msg);
 	return 0;
 }
 
@@ -240,9 +253,10 @@ static void maildrop_facts(const struct pk_maildrop *md, uint32_t msgno,
 	facts_r->facts_lost = pm->facts_unknown;
 	if (msg == NULL || facts == NULL)
 		return;
-	fact = popkeep_facts_get(facts, msg->guid);
+	fact = popkeep_facts_get(facts, msg->key);
+	facts_r->facts_lost = pm->facts_unknown || msg->twin;
 	facts_r->delivered = delivered(pm, msg, fact, now);
-	if (pm->facts_unknown)
+	if (facts_r->facts_lost)
 		return;
 	facts_r->facts_since = I_MIN(popkeep_facts_since(facts), now);
 	facts_r->downloaded = pk_fact_known(fact->downloaded, now);
@@ -261,9 +275,9 @@ static void maildrop_note(struct pk_maildrop *md, uint32_t msgno,
 	bool changed = FALSE;
 
 	/* What is there is not known: it must not be written over. */
-	if (msg == NULL || facts == NULL || pm->facts_unknown)
+	if (msg == NULL || facts == NULL || pm->facts_unknown || msg->twin)
 		return;
-	fact = *popkeep_facts_get(facts, msg->guid);
+	fact = *popkeep_facts_get(facts, msg->key);
 	switch (note) {
 	case PK_NOTE_DOWNLOADED:
 		changed = pk_fact_first(&fact.downloaded, when);
@@ -277,7 +291,7 @@ static void maildrop_note(struct pk_maildrop *md, uint32_t msgno,
 		break;
 	}
 	if (changed)
-		popkeep_facts_set(facts, msg->guid, &fact);
+		popkeep_facts_set(facts, msg->key, &fact);
 }
 
 static uint32_t maildrop_update(struct pk_maildrop *md,
@@ -320,9 +334,32 @@ static void note_seen(struct popkeep_maildrop *pm, uint32_t msgno, time_t now)
 
 	if (msg == NULL || msg->name_time > 0)
 		return;
-	fact = *popkeep_facts_get(pm->puser->facts, msg->guid);
+	fact = *popkeep_facts_get(pm->puser->facts, msg->key);
 	if (pk_fact_first(&fact.seen, now))
-		popkeep_facts_set(pm->puser->facts, msg->guid, &fact);
+		popkeep_facts_set(pm->puser->facts, msg->key, &fact);
+}
+
+/* Of messages with one key nobody knows which of them was downloaded. */
+static void find_twins(struct popkeep_maildrop *pm)
+{
+	HASH_TABLE(const char *, struct popkeep_message *) seen;
+	struct popkeep_message *msg, *other;
+	uint32_t i;
+
+	if (strcmp(pm->box->storage->name, "mbox") != 0)
+		return;
+	hash_table_create(&seen, default_pool, pm->count, str_hash, strcmp);
+	for (i = 0; i < pm->count; i++) {
+		msg = &pm->messages[i];
+		if (popkeep_maildrop_look(pm, i + 1) == NULL)
+			continue;
+		other = hash_table_lookup(seen, msg->key);
+		if (other == NULL)
+			hash_table_insert(seen, msg->key, msg);
+		else
+			msg->twin = other->twin = TRUE;
+	}
+	hash_table_destroy(&seen);
 }
 
 void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
@@ -346,10 +383,11 @@ void popkeep_maildrop_load_facts(struct popkeep_maildrop *pm,
 		if (msg != NULL && (all || pm->is_retained ||
 				    msg->name_time == 0 ||
 				    (events != NULL && events[i] != 0)))
-			array_push_back(&guids, &msg->guid);
+			array_push_back(&guids, &msg->key);
 	}
 	if (array_count(&guids) == 0)
 		return;
+	find_twins(pm);
 	if (popkeep_facts_load(facts, array_front(&guids),
 			       array_count(&guids), now, &error) < 0) {
 		e_error(pm->puser->user->event, "popkeep: facts: %s", error);

@@ -25,6 +25,8 @@ struct popkeep_message {
 	bool gone;			/* there is no such message any more */
 	bool known;			/* it is there and can be read */
 	const char *guid;
+	const char *key;		/* what facts are kept by */
+	bool twin;			/* another one has the same key */
 	bool guid_is_name;		/* nobody gave this Maildir's file one */
 	uint64_t octets;		/* with CRLF line ends */
 	int64_t name_time;		/* in a Maildir's file name; else 0 */

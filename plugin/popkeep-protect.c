@@ -123,12 +123,15 @@ static void popkeep_mail_expunge(struct mail *_mail)
 	pt->moved_to = moving;
 }
 
-/* Is it the same user's, where holds bind as well? */
-static bool is_own_folder(const struct popkeep_user *puser,
-			  const struct mailbox *box)
+/* Is to a folder of the user whose from is, so that holds bind there as well? */
+static bool is_same_users(struct mailbox *from, struct mailbox *to)
 {
-	return box->list->ns->owner == puser->user &&
-		box->list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE;
+	const struct popkeep_mailbox *pfrom = POPKEEP_CONTEXT(from);
+	const struct popkeep_mailbox *pto = POPKEEP_CONTEXT(to);
+
+	return pfrom->puser == pto->puser &&
+		to->list->ns->owner == pto->puser->user &&
+		to->list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE;
 }
 
 static int popkeep_copy(struct mail_save_context *ctx, struct mail *_mail)
@@ -140,7 +143,7 @@ static int popkeep_copy(struct mail_save_context *ctx, struct mail *_mail)
 
 	if (pmail != NULL)
 		pmail->moving = ctx->moving &&
-			is_own_folder(pbox->puser, ctx->transaction->box) ?
+			is_same_users(_mail->box, ctx->transaction->box) ?
 			ctx->transaction->box->vname : NULL;
 	ret = pbox->module_ctx.super.copy(ctx, _mail);
 	/* Who expunges it after that does not move it. */
@@ -243,12 +246,14 @@ pending_init(struct popkeep_mailbox *pbox, struct mailbox *box,
 
 	p->pm = popkeep_maildrop_init_uids(pbox->puser, box,
 					   array_front(&pt->expunged), count);
+	p->pm->is_retained = popkeep_is_retained(pbox->puser, box);
 	events = p_new(p->pm->pool, uint8_t, count + 1);
 	memset(events, PK_EVENT_DELE, count);
 	popkeep_maildrop_load_facts(p->pm, events, time(NULL));
 	p->u.pm = p->pm;
 	p->u.events = events;
-	p->u.occasion = PK_OCCASION_QUIT;
+	p->u.occasion = p->pm->is_retained ? PK_OCCASION_RETAINED :
+		PK_OCCASION_QUIT;
 	p->u.only_marked = TRUE;
 	return p;
 }
@@ -487,6 +492,9 @@ static int popkeep_delete_box(struct mailbox *box)
 				"folder cannot be deleted by policy");
 		if (expunge_folder(box) < 0)
 			return -1;
+		if (has_mail(box))
+			return refuse(box, MAIL_ERROR_TEMP, "popkeep: there is "
+				"still mail in this folder");
 	}
 	return pbox->module_ctx.super.delete_box(box);
 }
@@ -510,7 +518,7 @@ static int popkeep_rename_box(struct mailbox *src, struct mailbox *dest)
 
 void popkeep_protect_mailbox_allocated(struct mailbox *box)
 {
-	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(box->list->ns->user);
+	struct popkeep_user *puser = popkeep_user_of(box->list->ns);
 	struct mailbox_vfuncs *v = box->vlast;
 	struct popkeep_mailbox *pbox;
 

@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+#include "engine/session.h"
+
 #include "popkeep-facts.h"
 #include "popkeep-maildrop.h"
 #include "popkeep-user.h"
@@ -38,6 +40,16 @@ static void leave_unknown(struct popkeep_update *u)
 		if (msg->gone)
 			v->outcome[i] = PK_OUTCOME_VANISHED;
 	}
+}
+
+/* Where nothing could be decided, all of them are left. */
+static uint32_t count_marked(const struct popkeep_update *u)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; u->events != NULL && i < u->pm->count; i++)
+		n += (u->events[i] & PK_EVENT_DELE) != 0;
+	return n;
 }
 
 static int decide(struct popkeep_update *u)
@@ -188,8 +200,10 @@ static int run(struct popkeep_update *u)
 				"asked";
 			break;
 		}
-		if (tries > 0 && decide(u) < 0)
+		if (tries > 0 && decide(u) < 0) {
+			u->left = count_marked(u);
 			return -1;
+		}
 		if (u->look != NULL && !u->look(&u->v, u->context))
 			return 0;
 		if (tries == 0)
@@ -207,8 +221,10 @@ int popkeep_update_run(struct popkeep_update *u)
 
 	if (u->decided != NULL)
 		u->decided(u->pm, u->context);
-	if (ret < 0)
+	if (ret < 0) {
+		u->left = count_marked(u);
 		return -1;
+	}
 	/* Most sessions end here. */
 	if (u->v.planned == 0 && u->v.would == 0 && u->look == NULL)
 		return judge(u);
@@ -264,6 +280,24 @@ static int put_all_intents(struct popkeep_update *u)
 	}
 }
 
+/* What is marked is planned, or has gone by itself; else error. */
+static int check_marked(struct popkeep_update *u)
+{
+	const struct pk_verdicts *v = &u->v;
+	uint32_t i;
+
+	for (i = 0; i < v->count; i++) {
+		if (!v->fate[i].dele || v->plan[i] != PK_KEEP ||
+		    v->outcome[i] == PK_OUTCOME_VANISHED)
+			continue;
+		u->error = u->pm->is_retained ?
+			"what is retained stays until it is released" :
+			"a message cannot be read";
+		return -1;
+	}
+	return 0;
+}
+
 int popkeep_update_intend(struct popkeep_update *u)
 {
 	struct popkeep_user *puser = u->pm->puser;
@@ -274,7 +308,7 @@ int popkeep_update_intend(struct popkeep_update *u)
 		if (tries > 0 && popkeep_user_ask(puser, TRUE) !=
 		    POPKEEP_POLICY_KNOWN)
 			break;
-		if (decide(u) < 0)
+		if (decide(u) < 0 || check_marked(u) < 0)
 			return -1;
 		ret = put_all_intents(u);
 		if (ret > 0)

@@ -25,6 +25,8 @@ take_policy(struct popkeep_user *puser, const struct pk_wire_user_is *a)
 		puser->up = a->policy;
 		puser->serial = a->serial;
 		puser->unfinished = a->unfinished;
+		if (a->unfinished > 0)
+			puser->crashed = TRUE;
 		(void)i_strocpy(puser->context.rule, a->policy.has_rule ?
 				a->policy.rule.name : "",
 				sizeof(puser->context.rule));
@@ -223,4 +225,55 @@ void popkeep_user_created(struct mail_user *user)
 		user->error = p_strdup_printf(user->pool, "popkeep: the "
 			"user's name is longer than %u octets",
 			PK_AUDIT_USER_SIZE - 1);
+}
+
+/* ---- owners of shared folders ------------------------------------------- */
+
+static void owner_deinit(struct mail_user *user)
+{
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(user);
+
+	puser->locked = 0;
+	file_lock_free(&puser->lock);
+	popkeep_facts_deinit(&puser->facts);
+	popkeep_ask_deinit(&puser->ask);
+	puser->module_ctx.super.deinit(user);
+}
+
+/* As the user by whom it is reached, but for the name and the user's own rule. */
+static struct popkeep_user *
+owner_create(struct mail_user *owner, const struct popkeep_user *by)
+{
+	struct popkeep_user *puser = p_new(owner->pool, struct popkeep_user, 1);
+	struct popkeep_settings *set =
+		p_new(owner->pool, struct popkeep_settings, 1);
+
+	/* by may be gone before the owner is. */
+	set->popkeep_socket = p_strdup(owner->pool, by->set->popkeep_socket);
+	set->popkeep_retention = "";
+	set->popkeep_retained = p_strdup(owner->pool,
+					 by->set->popkeep_retained);
+	set->popkeep_facts = p_strdup(owner->pool, by->set->popkeep_facts);
+	puser->user = owner;
+	puser->set = set;
+	puser->ask = popkeep_ask_init(set->popkeep_socket);
+	puser->context = by->context;
+	if (i_strocpy(puser->context.user, owner->username,
+		      sizeof(puser->context.user)) < 0)
+		puser->context.user[0] = '\0';	/* whom policyd refuses */
+	/* The hooks of a new user have been called: there is no vlast. */
+	puser->module_ctx.super = owner->v;
+	owner->v.deinit = owner_deinit;
+	MODULE_CONTEXT_SET(owner, popkeep_user_module, puser);
+	return puser;
+}
+
+struct popkeep_user *popkeep_user_of(struct mail_namespace *ns)
+{
+	struct popkeep_user *by = POPKEEP_USER_CONTEXT(ns->user), *puser;
+
+	if (by == NULL || ns->owner == NULL || ns->owner == ns->user)
+		return by;
+	puser = POPKEEP_USER_CONTEXT(ns->owner);
+	return puser != NULL ? puser : owner_create(ns->owner, by);
 }

@@ -40,6 +40,7 @@ struct popkeep_user {
 	struct pk_user_policy up;		/* POPKEEP_POLICY_KNOWN */
 	uint64_t serial;			/* of the policy's state */
 	uint32_t unfinished;			/* intents without outcome */
+	bool crashed;				/* there were some */
 	struct pk_audit_context context;	/* of its records */
 
 	struct popkeep_facts *facts;		/* NULL: not opened yet */
@@ -52,6 +53,12 @@ struct popkeep_user {
 };
 
 extern MODULE_CONTEXT_DEFINE(popkeep_user_module, &mail_user_module_register);
+
+/*
+ * Whose rules and holds bind the folders of a namespace: of a shared one it is its
+ * owner, about whom policyd is asked as about anybody.  NULL: nobody's.
+ */
+struct popkeep_user *popkeep_user_of(struct mail_namespace *ns);
 
 /* Hook of a new mail user. */
 void popkeep_user_created(struct mail_user *user);

@@ -128,6 +128,27 @@ HARMS = {"nothing": nothing, "index": index, "force-resync": resync,
          "deleted indexes": delete_indexes}
 
 
+@test
+def one_guid():
+    """mbox: of messages with one GUID only what was downloaded goes, if any"""
+    with dovecot("mbox") as s:
+        for n in range(4):
+            doveadm(s, "save", "-u", "ann", "-m", "INBOX", stdin=(
+                "From: cron@host\nSubject: n%d\n\nbody\n" % n).encode())
+        guids = doveadm(s, "-f", "flow", "fetch", "-u", "ann", "guid",
+                        "mailbox", "INBOX").split()
+        same(len(set(guids)), 1, "GUIDs")
+        download(s, 1)
+        path = s.home() + "/popkeep.facts"
+        with open(path) as f:
+            text = f.read()
+        with open(path, "w") as f:
+            f.write(aged(text))
+        download(s)
+        same(set(subjects(s)) & {"n1", "n2", "n3"}, {"n1", "n2", "n3"},
+             "not downloaded")
+
+
 @each(*((kind, harm) for kind in FORMATS for harm in HARMS))
 def test_facts_outlive(kind, harm):
     """Facts outlive what befalls the indexes"""

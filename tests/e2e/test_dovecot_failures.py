@@ -243,6 +243,24 @@ def one_cannot_be_retained():
         same(check_order(s.audit()), set(), "open intents")
 
 
+@test
+def retained_twice():
+    """of two messages with one text both are retained, if indexes are lost too"""
+    with dovecot(POLICIES["hold"], messages=[clean(1), clean(1)]) as s:
+        with imap(s) as c:
+            mark(c, "1")
+            ok(c.expunge())
+        for folder, _, names in os.walk(s.dir + "/popkeep-retained"):
+            for name in names:
+                if name.startswith("dovecot"):
+                    os.unlink(folder + "/" + name)
+        with imap(s) as c:
+            mark(c, "1")
+            ok(c.expunge())
+        same(retained(s), [1, 1], "retained")
+        settled(s, KEPT, KEPT)
+
+
 @each("nothing", "hold")
 def index_disk_full(policy):
     """no room for indexes: login and DELE work, or fail, and nothing is lost"""

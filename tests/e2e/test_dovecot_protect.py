@@ -10,7 +10,7 @@ from dovecot_mail import (AWAY, BOUND, FORMATS, GONE, KEPT, POLICIES, RETAINED,
                           configure, dovecot, fate, histories, imap, mark, no,
                           numbers, ok, policyd_killed, retained, save, settled)
 from fixtures import clean
-from lib import Skip, check, dovecot_version, each, same, test
+from lib import (Skip, check, check_order, dovecot_version, each, same, test)
 
 
 # ---- IMAP: expunging --------------------------------------------------------
@@ -387,6 +387,92 @@ def doveadm_expunge(kind, policy):
         same(retained(s), [1, 2] if policy in BOUND else [], "retained")
         settled(s, fate(policy), fate(policy),
                 *[["moved"]] if policy != "nothing" else [])
+
+
+# ---- the Retained place, and folders of others --------------------------------
+
+@each(*BOUND)
+def expunged_in_retained(policy):
+    """what is retained is not expunged, by an administrator neither"""
+    with dovecot(POLICIES[policy]) as s:
+        save(s, 3)
+        with imap(s) as c:
+            mark(c, "1:2")
+            ok(c.expunge())
+        s.doveadm("expunge", "-u", "ann", "mailbox", RETAINED + "INBOX", "all",
+                  status=ANY)
+        s.doveadm("expunge", "-u", "ann", "mailbox", "*", "all", status=ANY)
+        same(retained(s), [1, 2, 3], "retained")
+        settled(s, *[KEPT] * 3)
+
+
+@test
+def expunged_when_released():
+    """what is released can be expunged in the Retained place, with records"""
+    with dovecot(POLICIES["hold"]) as s:
+        save(s, 2)
+        with imap(s) as c:
+            mark(c, "1:2")
+            ok(c.expunge())
+        s.reload("")
+        s.doveadm("expunge", "-u", "ann", "mailbox", RETAINED + "INBOX", "uid",
+                  "1")
+        same(retained(s), [2], "retained")
+        settled(s, KEPT + ["dispose-intent", "purged"], KEPT)
+
+
+def shared(s):
+    """bob sees ann's folders."""
+    if dovecot_version() < (2, 4):
+        configure(s, "namespace shared {", "type = shared",
+                  "prefix = shared/%%u/", "separator = /",
+                  "location = maildir:%s:INDEX=~/shared/%%%%u" %
+                  s.maildir("ann"), "subscriptions = no", "list = children",
+                  "}")
+    else:
+        configure(s, "namespace shared {", "type = shared",
+                  "prefix = shared/$user/", "separator = /",
+                  "mail_path = " + s.maildir("ann"),
+                  "mail_index_path = ~/shared", "subscriptions = no",
+                  "list = children", "}")
+
+
+@each(*POLICIES)
+def expunged_by_another(policy):
+    """a shared folder is under the rules of its owner, whoever expunges"""
+    s = dovecot(POLICIES[policy], users=("ann", "bob"))
+    shared(s)
+    with s:
+        save(s, 4)
+        with imap(s, user="bob", folder="shared/ann/INBOX") as c:
+            mark(c, "1:2")
+            same(c.expunge()[0], "NO" if policy in BOUND else "OK", "EXPUNGE")
+            ok(c.store("1:*", "-FLAGS", "(\\Deleted)"))
+            moved = c._simple_command("MOVE", "1", "INBOX")[0]
+        if policy in BOUND:
+            same((moved, numbers(s)), ("NO", [1, 2, 3, 4]), "MOVE")
+        else:
+            same((moved, numbers(s)), ("OK", [4]), "MOVE")
+            same({r["user"] for r in s.events("disposed")}, {"ann"}, "user")
+        same(histories(s, "bob"), [], "bob's records")
+        same(check_order(s.audit()), set(), "open intents")
+
+
+@each("nothing", "hold")
+def unreadable_and_expunged(policy):
+    """EXPUNGE of what cannot be read is NO, and nothing of it is done"""
+    with dovecot(POLICIES[policy], messages=[clean(1), clean(2)]) as s:
+        with imap(s) as c:
+            for folder in "new", "cur":
+                place = "%s/%s/" % (s.maildir(), folder)
+                for name in os.listdir(place):
+                    with open(place + name, "rb") as f:
+                        if f.read() == clean(1):
+                            os.chmod(place + name, 0)
+            mark(c, "1:2")
+            same(c.expunge()[0], "NO", "EXPUNGE")
+        same(len(os.listdir(s.maildir() + "/cur")), 2, "both are there")
+        same(histories(s), [], "records")
 
 
 # ---- dsync ------------------------------------------------------------------
