@@ -6,6 +6,7 @@ SPDX-License-Identifier: ISC
 import contextlib
 import ctypes
 import os
+import random
 import re
 import shutil
 import socket
@@ -54,14 +55,14 @@ class Peer:
 
 
 def free_ports():
-    """Two that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(2):
-            s = stack.enter_context(socket.socket())
-            s.bind(("127.0.0.1", 0))
-            found.append(s.getsockname()[1])
-        return found
+    """Two that nobody has; not those that clients get for themselves."""
+    found = set()
+    while len(found) < 2:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            found.add(port)
+    return sorted(found)
 
 
 def await_port(port, process):
