@@ -200,10 +200,8 @@ static int run(struct popkeep_update *u)
 				"asked";
 			break;
 		}
-		if (tries > 0 && decide(u) < 0) {
-			u->left = count_marked(u);
+		if (tries > 0 && decide(u) < 0)
 			return -1;
-		}
 		if (u->look != NULL && !u->look(&u->v, u->context))
 			return 0;
 		if (tries == 0)
@@ -221,10 +219,9 @@ int popkeep_update_run(struct popkeep_update *u)
 
 	if (u->decided != NULL)
 		u->decided(u->pm, u->context);
-	if (ret < 0) {
-		u->left = count_marked(u);
+	u->left = count_marked(u);
+	if (ret < 0)
 		return -1;
-	}
 	/* Most sessions end here. */
 	if (u->v.planned == 0 && u->v.would == 0 && u->look == NULL)
 		return judge(u);

@@ -167,14 +167,19 @@ bool popkeep_user_is_administrative(const struct popkeep_user *puser)
 
 /* ---- a new one ---------------------------------------------------------- */
 
-static void popkeep_user_deinit(struct mail_user *user)
+static void release(struct popkeep_user *puser)
 {
-	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(user);
-
 	puser->locked = 0;
 	file_lock_free(&puser->lock);
 	popkeep_facts_deinit(&puser->facts);
 	popkeep_ask_deinit(&puser->ask);
+}
+
+static void popkeep_user_deinit(struct mail_user *user)
+{
+	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(user);
+
+	release(puser);
 	popkeep_settings_free(&puser->set);
 	puser->module_ctx.super.deinit(user);
 }
@@ -233,10 +238,7 @@ static void owner_deinit(struct mail_user *user)
 {
 	struct popkeep_user *puser = POPKEEP_USER_CONTEXT(user);
 
-	puser->locked = 0;
-	file_lock_free(&puser->lock);
-	popkeep_facts_deinit(&puser->facts);
-	popkeep_ask_deinit(&puser->ask);
+	release(puser);
 	puser->module_ctx.super.deinit(user);
 }
 

@@ -663,7 +663,7 @@ test_audit_seal_goes_on_after_errors_in_a_row(void **state)
 	(void)state;
 	assert_true(open_log());
 	plan.errnum = EIO;
-	for (a = 0; a < 12; a++) {
+	for (a = 0; a < 12; a++)
 		for (b = 0; b < 12; b++) {
 			record();
 			begin(FAIL, a);
@@ -671,10 +671,10 @@ test_audit_seal_goes_on_after_errors_in_a_row(void **state)
 			begin(FAIL, b);
 			(void)!seal();
 			begin(COUNT, -1);
+			(void)check_log();
 			seal_fine();
+			(void)check_all();
 		}
-		(void)check_all();
-	}
 }
 
 /* A seal that may be on disk though that failed names the key that is used. */

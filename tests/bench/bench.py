@@ -5,7 +5,7 @@ that are installed: the table of a site's work, in turn (A B C A B C ...).
 usage: bench.py [--rounds 5] [--quick] [--only WORK]... [--peer NAME]...
                 [--dir DIR] [--out FILE.json] [--list]
 
-WORK and NAME are parts of names; --list prints them all.  --quick: one round, and
+--list prints all names of WORK and of peers.  --quick: one round, and
 shorter.  DIR is where mail and servers are (a new directory in /tmp, removed at the
 end).  Run it as root: then mail belongs to a uid of its own, and roles have theirs.
 "make bench-tools" first.  What is printed is Markdown: medians with [min-max], the
