@@ -1,14 +1,15 @@
 /*
- * The lines of a POP3 client, one at a time before Dovecot reads them: CAPA and
- * TOP are answered by the rule, and what a line confirms is noted.
+ * The lines of a POP3 client before Dovecot reads them: CAPA and TOP are answered
+ * by the rule, and what a line confirms is noted.
  *
- * A stream over the client's input shows one line for each read, and a read
- * only happens when no command is running: so answers come in order, whatever
- * was sent at once.
+ * A stream over the client's input shows the whole lines that are there up to one
+ * that may be answered here, and reads only when no command is running: so
+ * answers come in order, whatever was sent at once.
  *
  * SPDX-License-Identifier: ISC
  */
 #include "popkeep-session.h"
+#include "ioloop-private.h"
 #include "istream-private.h"
 #include "ostream.h"
 #include "strnum.h"
@@ -73,7 +74,7 @@ static bool handle_top(struct popkeep_session *s, const char *args)
 	return ret != 0;
 }
 
-static const struct {
+static const struct command {
 	const char *name;
 	bool (*handle)(struct popkeep_session *s, const char *args);
 } commands[] = {
@@ -81,27 +82,44 @@ static const struct {
 	{ "TOP", handle_top },
 };
 
+/* A line that may be it; answer_line() looks closer. */
+static bool is_named(const unsigned char *data, size_t len, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	return len > name_len &&
+		strncasecmp((const char *)data, name, name_len) == 0 &&
+		strchr(" \r\n", data[name_len]) != NULL;
+}
+
+/* NULL: the line, with its end, is none of ours. */
+static const struct command *find_command(const unsigned char *data, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < N_ELEMENTS(commands); i++) {
+		if (is_named(data, len, commands[i].name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
 /* TRUE: the line was answered, and Dovecot must not see it. */
 static bool answer_line(struct popkeep_session *s, const unsigned char *data,
 			size_t len)
 {
-	const char *line, *args;
-	size_t i, name_len;
+	const struct command *command = find_command(data, len);
+	size_t name_len;
 
 	while (len > 0 && (data[len - 1] == '\n' || data[len - 1] == '\r'))
 		len--;
-	if (len > 255 || memchr(data, '\0', len) != NULL)
+	if (command == NULL || len > 255 || memchr(data, '\0', len) != NULL)
 		return FALSE;
-	line = t_strndup(data, len);
-	args = strchr(line, ' ');
-	name_len = args != NULL ? (size_t)(args - line) : len;
-	args = args != NULL ? args + 1 : "";
-	for (i = 0; i < N_ELEMENTS(commands); i++) {
-		if (strlen(commands[i].name) == name_len &&
-		    strncasecmp(commands[i].name, line, name_len) == 0)
-			return commands[i].handle(s, args);
-	}
-	return FALSE;
+	name_len = strlen(command->name);
+	if (len == name_len)
+		return command->handle(s, "");
+	return data[name_len] == ' ' && command->handle(s,
+		t_strndup(data + name_len + 1, len - name_len - 1));
 }
 
 /* ---- the stream --------------------------------------------------------- */
@@ -125,18 +143,46 @@ static ssize_t read_more(struct popkeep_istream *l)
 	return ret;
 }
 
-/* 0: it was answered; else the octets of the line, which is shown. */
-static ssize_t take_line(struct popkeep_istream *l, const unsigned char *data,
-			 size_t len, size_t size)
+/*
+ * What is shown together with the first line, whose length is given: lines that
+ * neither are ours nor follow QUIT, after which no line counts.  last: where the
+ * last of them begins.
+ */
+static size_t extent(const unsigned char *data, size_t len, size_t size,
+		     size_t *last)
+{
+	const unsigned char *end;
+
+	*last = 0;
+	while (!is_named(data + *last, len - *last, "QUIT")) {
+		end = memchr(data + len, '\n', size - len);
+		if (end == NULL ||
+		    find_command(data + len, end - data + 1 - len) != NULL)
+			break;
+		*last = len;
+		len = end - data + 1;
+	}
+	return len;
+}
+
+/* 0: the first line was answered; else the octets of those that are shown. */
+static ssize_t take_lines(struct popkeep_istream *l, const unsigned char *data,
+			  size_t len, size_t size)
 {
 	struct istream *parent = l->istream.parent;
 	struct popkeep_session *s = l->session;
 	bool answered;
+	size_t last;
 
 	popkeep_session_line(s, parent->v_offset);
 	T_BEGIN {
 		answered = answer_line(s, data, len);
 	} T_END;
+	if (!answered) {
+		/* What the last of them confirms includes all the others'. */
+		len = extent(data, len, size, &last);
+		popkeep_session_line(s, parent->v_offset + last);
+	}
 	/* What is there already is not announced by the socket again. */
 	if (size > len)
 		i_stream_set_input_pending(&l->istream.istream, TRUE);
@@ -165,10 +211,10 @@ static ssize_t popkeep_lines_read(struct istream_private *stream)
 		data = i_stream_get_data(stream->parent, &size);
 		stream->buffer = data;
 		if (stream->pos > 0)
-			return -2;	/* the line is not taken yet */
+			return -2;	/* the lines are not taken yet */
 		end = memchr(data, '\n', size);
 		if (end != NULL)
-			return take_line(l, data, end - data + 1, size);
+			return take_lines(l, data, end - data + 1, size);
 		ret = read_more(l);
 		if (ret > 0)
 			continue;
@@ -198,6 +244,17 @@ lines_create(struct istream *input, struct popkeep_session *s)
 	return stream;
 }
 
+/* client_input() is Dovecot's own, but the old io knows it. */
+static void move_io(struct client *client, struct istream *lines)
+{
+	io_callback_t *callback = client->io->callback;
+	void *context = client->io->context;
+
+	io_remove(&client->io);
+	client->io = (io_add_istream)(lines, __FILE__, __LINE__, callback,
+				      context);
+}
+
 void popkeep_lines_begin(struct popkeep_session *s)
 {
 	struct client *client = s->client;
@@ -206,11 +263,8 @@ void popkeep_lines_begin(struct popkeep_session *s)
 	s->input = client->input;
 	i_stream_unref(&client->input);
 	client->input = lines;
-	/*
-	 * client_input() is Dovecot's own: client_output(), which the pending
-	 * flush calls, adds it for the new stream.
-	 */
-	io_remove(&client->io);
-	o_stream_set_flush_pending(client->output, TRUE);
 	i_stream_set_input_pending(lines, TRUE);
+	/* Else its output is full, and Dovecot adds it when that has left. */
+	if (client->io != NULL)
+		move_io(client, lines);
 }

@@ -384,6 +384,16 @@ def retr_and_quit_at_once(how):
         c.status()
         c.close()
         until(lambda: len(s.stored()) == 1, "the confirmed one is gone")
+        # QUIT has begun too early, and what comes after it does not count.
+        c = s.login(tls=how == "tls")
+        c.send("RETR 1\r\nQUI")
+        c.status()
+        c.body()
+        c.send("T\r\nNOOP\r\n")
+        check(c.status().startswith(b"+OK"), "QUIT")
+        c.close()
+        s.until_events(5, "downloaded-unconfirmed")
+        same(len(s.stored()), 1, "files")
 
 
 @each("close", "abort", "deaf")
@@ -497,13 +507,25 @@ def top(text, limit):
         # In one packet with others, in order.
         c.send("NOOP\r\nTOP 1 99\r\nCAPA\r\nRETR 2\r\n")
         check(c.status().startswith(b"+OK"), "NOOP")
-        if c.status().startswith(b"+OK"):
+        shown = c.status().startswith(b"+OK")
+        same(shown, limit == 99, "TOP 1 99")
+        if shown:
             c.body()
         check(c.status().startswith(b"+OK"), "CAPA")
-        check(b"UIDL" in c.body(), "CAPA")
+        same(b"TOP" in c.body().split(), limit is not None, "CAPA")
         check(c.status().startswith(b"+OK"), "RETR")
         same(c.body(), received(clean(2, 2)), "RETR")
-        c.quit()
+        # What comes after QUIT is not answered, and what comes before is.
+        c.send("NOOP\r\nDELE 1\r\nTOP 1 0\r\nSTAT\r\nRSET\r\ncapa\r\nTOPS\r\n"
+               "quit\r\nCAPA\r\nTOP 1 0\r\n")
+        for wanted in (b"+OK", b"+OK", b"-ERR", b"+OK 1 ", b"+OK", b"+OK"):
+            reply = c.status()
+            check(reply.startswith(wanted), "%r: %r" % (wanted, reply))
+        same(b"TOP" in c.body().split(), limit is not None, "CAPA")
+        check(c.status().startswith(b"-ERR"), "TOPS")
+        check(c.status().startswith(b"+OK"), "QUIT")
+        check(c.at_end(), "octets after the reply to QUIT")
+        c.close()
 
 
 @test
