@@ -235,13 +235,12 @@ peer_new(int fd, struct pk_share *share, pid_t pid)
 	    calloc(1, sizeof(*p)) : NULL;
 
 	if (p != NULL) {
-		p->rd = event_new(pk_policyd.base, fd, EV_READ, on_readable,
-		    p);
+		p->rd = event_new(pk_policyd.base, fd, EV_READ | EV_PERSIST,
+		    on_readable, p);
 		p->wr = event_new(pk_policyd.base, fd, EV_WRITE, on_writable,
 		    p);
 	}
 	if (p == NULL || p->rd == NULL || p->wr == NULL ||
-	    event_priority_set(p->rd, 0) != 0 ||
 	    event_add(p->rd, NULL) != 0) {
 		pk_log(PK_LOG_ERR, "policyd: no room for another peer");
 		if (p != NULL && p->rd != NULL)

@@ -29,6 +29,12 @@
 /* Answers that wait for the disk, of one peer; meanwhile it is not heard. */
 #define WAITING_MAX	256
 
+/*
+ * As many as libevent lets epoll_wait(2) name at once, at first: where so many
+ * came there may be others, and they are noted before anybody is heard.
+ */
+#define REPORT	32
+
 /* Milliseconds between two looks at those whose share is spent. */
 #define REFILL	100
 
@@ -40,6 +46,7 @@ static struct {
 	struct queue shares;		/* with somebody who is ready */
 	struct queue spent;		/* and no octets */
 	struct event *round, *refill;
+	unsigned noted;			/* since the last round */
 } turns;
 
 static uint8_t in_buf[PK_WIRE_MAX + 1];
@@ -94,18 +101,32 @@ pop(struct pk_share *s)
 	return p;
 }
 
+/* Else it is listened to when it has taken, or got, its answers. */
+static bool
+may_be_heard(const struct pk_peer *p)
+{
+	return !p->dead && p->out.first == NULL && p->waiting < WAITING_MAX;
+}
+
 void
 pk_turns_want(struct pk_peer *p)
 {
 	struct pk_share *s = p->share;
 
+	/* It is known, and would be said again and again: see pk_peer_listen(). */
+	if (p->ready || !may_be_heard(p)) {
+		event_del(p->rd);
+		return;
+	}
 	/* A share is in a queue as long as somebody of it is ready. */
 	if (s->ready == NULL)
 		append(&turns.shares, s);
 	push(s, p);
+	turns.noted++;
 	pk_turns_soon();
 }
 
+/* After the events that are waiting now: whoever is ready is noted first. */
 void
 pk_turns_soon(void)
 {
@@ -113,13 +134,6 @@ pk_turns_soon(void)
 }
 
 /* ---- a turn ------------------------------------------------------------- */
-
-/* Else it is listened to when it has taken, or got, its answers. */
-static bool
-may_be_heard(const struct pk_peer *p)
-{
-	return !p->dead && p->out.first == NULL && p->waiting < WAITING_MAX;
-}
 
 void
 pk_peer_listen(struct pk_peer *p)
@@ -207,10 +221,16 @@ on_round(evutil_socket_t fd, short what, void *arg)
 	struct timeval at_once = { 0, 0 };
 	struct pk_share *s, *next;
 	int64_t now = pk_turns_now();
+	bool all = turns.noted < REPORT;
 
 	(void)fd;
 	(void)what;
 	(void)arg;
+	turns.noted = 0;
+	if (!all) {
+		event_add(turns.round, &at_once);
+		return;
+	}
 	for (s = take_all(&turns.shares); s != NULL; s = next) {
 		next = s->after;
 		take_turn(s, now);
@@ -232,9 +252,6 @@ pk_turns_start(void)
 {
 	(void)take_all(&turns.shares);
 	(void)take_all(&turns.spent);
-	/* Everybody who is ready is noted before anything else is done. */
-	if (event_base_priority_init(pk_policyd.base, 2) != 0)
-		return -1;
 	turns.round = event_new(pk_policyd.base, -1, 0, on_round, NULL);
 	turns.refill = event_new(pk_policyd.base, -1, 0, on_refill, NULL);
 	return turns.round != NULL && turns.refill != NULL ? 0 : -1;
