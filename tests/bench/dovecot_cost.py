@@ -1,109 +1,83 @@
 #!/usr/bin/env python3
 """What the plugin costs in Dovecot: the CPU time of a session with it (popkeep-
-policyd's included) over that without it, in pairs, in Dovecot's default mode and
-with many clients in a process.
+policyd's included) over that without it, in turn, in Dovecot's default mode, in
+its high-performance mode, and with many clients in a process.
 
-usage: dovecot_cost.py [--rounds 5] [--sessions 600] [--users 40] [--build DIR]
+usage: dovecot_cost.py [--rounds 15] [--mode MODE]... [--work WORK]... [--target S]
 
-Passwords are compared as they are, so that no hash hides the rest; every user has
-a rule under which nothing is due; the gate stands in front of a passwd-file.
-"make bench-tools" first.
+MODE: default, hp, hpcl.  WORK: login (login, STAT, QUIT), retr (and 10 RETR of
+10 KB).  Each measurement takes some S seconds of CPU time (1.2).  Passwords are
+compared as they are, so that no hash hides the rest; every user has a rule under
+which nothing is due; the gate stands in front of a passwd-file.  "make
+bench-tools" first.
 
 SPDX-License-Identifier: ISC
 """
 import argparse
 import contextlib
 import os
-import re
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+import bench  # noqa: E402
+import peers  # noqa: E402
+from bench import Mail, Work  # noqa: E402
 
-POLICY = """
-retention "all" { users = { "*" } after-download = "3650d" }
-passwords { rule "all" { allow = always } }
-"""
-MANY = """
-service pop3 {
-  service_count = 0
-  client_limit = 50
-  process_min_avail = 2
-  process_limit = 4
-}
-service pop3-login {
-  service_count = 0
-  process_min_avail = 2
-  client_limit = 1000
-}
-"""
+MODES = {"default": "", "hp": peers.HIGH_PERFORMANCE % "",
+         "hpcl": peers.HIGH_PERFORMANCE % peers.MANY_CLIENTS}
+MAIL = Mail(40, 10, 10240)
+WORKS = {"login": Work("login, STAT, QUIT", MAIL, "-m login -c 8"),
+         "retr": Work("10 RETR of 10 KB", MAIL, "-m retr -c 8 --pipeline")}
 
 
-@contextlib.contextmanager
-def server(place, port, users, options):
-    """A private Dovecot; its pid."""
-    argv = [TOP + "/tools/serve", "--dovecot", "--dir", place, "--port",
-            str(port), "--tls-port", str(port + 1), "--no-build",
-            "--policy", os.path.dirname(place) + "/policy"]
-    for name in ["first"] + users:
-        argv += ["--user", name, "--password", "bench"]
-    serve = subprocess.Popen(argv + options, stdout=subprocess.PIPE)
-    try:
-        if serve.stdout.readline() != b"ready\n":
-            sys.exit("tools/serve did not start")
-        path = place + "/.popkeep/dovecot/users"
-        with open(path) as f:
-            text = re.sub(r"(?m)^([^:]*):[^:]*:", r"\1:{PLAIN}bench:", f.read())
-        with open(path, "w") as f:
-            f.write(text)
-        yield serve.pid
-    finally:
-        serve.terminate()
-        serve.wait()
+def measure(work, running, rounds):
+    """The figures of each round: [(without, with)]"""
+    sessions = {name: bench.calibrate(work, name, peer)
+                for name, peer in running.items()}
+    found = []
+    for n in range(rounds):
+        # Each is as often the first.
+        names = sorted(running, reverse=n % 2 == 1)
+        pair = {name: bench.run(work, name, running[name], sessions[name])
+                for name in names}
+        if any(f is None or f["errors"] for f in pair.values()):
+            sys.exit("popbench failed")
+        found.append((pair["without"]["cpu_ms"], pair["with"]["cpu_ms"]))
+    return found
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--sessions", type=int, default=600)
-    p.add_argument("--users", type=int, default=40)
-    p.add_argument("--port", type=int, default=21310)
-    p.add_argument("--build", default=os.environ.get("POPKEEP_BUILD") or
-                   TOP + "/build")
+    p = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split(
+        "\n\n")[0])
+    p.add_argument("--rounds", type=int, default=15)
+    p.add_argument("--mode", action="append", choices=list(MODES))
+    p.add_argument("--work", action="append", choices=list(WORKS))
+    p.add_argument("--target", type=float, default=bench.TARGET_MS / 1000)
     a = p.parse_args()
-    users = ["u%04d" % n for n in range(a.users)]
     with tempfile.TemporaryDirectory(prefix="pk-") as d:
         os.chmod(d, 0o755)
-        with open(d + "/policy", "w") as f:
-            f.write(POLICY)
-        with open(d + "/many", "w") as f:
-            f.write(MANY)
         for name in "without", "with":
-            subprocess.run([HERE + "/mkmail.py", "--root", d + "/" + name,
-                            "--users", str(a.users), "--messages", "10",
-                            "--size", "10240"], check=True,
-                           stdout=subprocess.DEVNULL)
-        for mode, extra, share in (
-                ("default mode", [], 4),
-                ("many clients in a process", ["--dovecot-extra", d + "/many"],
-                 1)):
-            print("## " + mode)
-            with server(d + "/without", a.port, users,
-                        extra + ["--no-plugin"]) as one, \
-                 server(d + "/with", a.port + 10, users, extra) as two:
-                time.sleep(1.5)		# the passwd-file's time is seconds
-                for work in "login", "retr":
-                    subprocess.run([
-                        sys.executable, HERE + "/compare.py", "--popbench",
-                        a.build + "/tests/bench/popbench", "--rounds",
-                        str(a.rounds), "--peer", "without=127.0.0.1:%d,pid=%d"
-                        % (a.port, one), "--peer", "with=127.0.0.1:%d,pid=%d" %
-                        (a.port + 10, two), "--", "-m", work, "-c", "8", "-n",
-                        str(a.sessions // share), "--users", str(a.users),
-                        "-p", "bench"], check=True)
+            MAIL.make("%s/%s" % (d, name))
+        print("| mode | work | without, CPU ms | with, CPU ms | ratio of a "
+              "round, median [quartiles] |\n|---|---|---|---|---|")
+        for mode in a.mode or MODES:
+            with contextlib.ExitStack() as stack:
+                running = {name: stack.enter_context(peers.dovecot(
+                    MODES[mode], name == "with")("%s/%s" % (d, name), MAIL))
+                    for name in ("without", "with")}
+                for key in a.work or WORKS:
+                    work = WORKS[key]
+                    work.target = a.target * 1000
+                    found = measure(work, running, a.rounds)
+                    ratios = statistics.quantiles([y / x for x, y in found])
+                    print("| %s | %s | %.3f | %.3f | %.3f [%.3f-%.3f] |" % (
+                        mode, work.title,
+                        statistics.median(x for x, _ in found),
+                        statistics.median(y for _, y in found),
+                        ratios[1], ratios[0], ratios[2]), flush=True)
 
 
 if __name__ == "__main__":
