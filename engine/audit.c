@@ -17,8 +17,8 @@
 
 #define RECORD_VERSION	1
 
-/* Room for a time, and the last day that has four digits for its year. */
-#define TIME_SIZE	80
+/* Of a time with its NUL, and the last day that has four digits for its year. */
+#define TIME_SIZE	28
 #define LAST_DAY	2932896
 
 static const char *const event_names[PK_AUDIT_EVENTS] = {
@@ -68,6 +68,43 @@ pk_audit_hash(EVP_MD_CTX *md, const char *line, size_t len,
 /* The longest field, each octet as %XX. */
 #define ESCAPED_MAX	(3 * PK_AUDIT_REASON_SIZE)
 
+struct line {
+	char *out;
+	size_t len;
+	bool full;		/* it has no room for all: see PK_ERR_LIMIT */
+};
+
+static void
+put(struct line *l, const char *octets, size_t len)
+{
+	/* The last octet is the LF's. */
+	l->full = l->full || len > PK_AUDIT_LINE_MAX - 1 - l->len;
+	if (l->full)
+		return;
+	memcpy(l->out + l->len, octets, len);
+	l->len += len;
+}
+
+static void
+put_octet(struct line *l, char octet)
+{
+	put(l, &octet, 1);
+}
+
+/* At least so many digits, and at most 20.  Returns where they end. */
+static char *
+decimal(char *out, uint64_t value, int digits)
+{
+	char text[20], *p = text + sizeof(text);
+	size_t len;
+
+	for (; value > 0 || digits > 0; value /= 10, digits--)
+		*--p = (char)('0' + value % 10);
+	len = (size_t)(text + sizeof(text) - p);
+	memcpy(out, p, len);
+	return out + len;
+}
+
 /*
  * The civil date of a day counted from 1970-01-01, by eras of 400 years that
  * begin with March.  Not gmtime(3): nothing here has to do with a clock.
@@ -91,101 +128,143 @@ civil_date(int64_t days, int *year_r, int *month_r, int *day_r)
 static const char *
 format_time(int64_t us, char out[TIME_SIZE])
 {
-	int year, month, day, second;
+	int date[3], second, i;
+	char *p = out;
 
 	/* A clock before 1970 is none, and one after 9999 is broken. */
 	if (us < 0 || us / 1000000 / 86400 > LAST_DAY)
 		us = 0;
 	second = (int)(us / 1000000 % 86400);
-	civil_date(us / 1000000 / 86400, &year, &month, &day);
-	(void)snprintf(out, TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
-	    year, month, day, second / 3600, second / 60 % 60, second % 60,
-	    (int)(us % 1000000));
+	civil_date(us / 1000000 / 86400, &date[0], &date[1], &date[2]);
+	for (i = 0; i < 3; i++) {
+		p = decimal(p, (uint64_t)date[i], i == 0 ? 4 : 2);
+		*p++ = "--T"[i];
+	}
+	for (i = 3600; i > 0; i /= 60) {
+		p = decimal(p, (uint64_t)(second / i % 60), 2);
+		*p++ = i > 1 ? ':' : '.';
+	}
+	p = decimal(p, (uint64_t)(us % 1000000), 6);
+	memcpy(p, "Z", 2);
 	return out;
 }
 
-/* A string, unless it is empty. */
-static int
-set_text(json_t *o, const char *key, const char *text)
+/* The names are ours, and have nothing to escape. */
+static void
+put_key(struct line *l, const char *key)
 {
-	char out[ESCAPED_MAX];
+	if (l->out[l->len - 1] != '{')
+		put_octet(l, ',');
+	put_octet(l, '"');
+	put(l, key, strlen(key));
+	put(l, "\":", 2);
+}
 
+/* As pk_hex_escape() has it, and then as JSON. */
+static void
+put_escaped(struct line *l, const char *text)
+{
+	char escaped[ESCAPED_MAX], *p = escaped;
+	size_t len;
+
+	pk_hex_escape(text, strlen(text), "", escaped, sizeof(escaped));
+	for (;;) {
+		len = strcspn(p, "\"\\");
+		put(l, p, len);
+		p += len;
+		if (*p == '\0')
+			return;
+		put_octet(l, '\\');
+		put_octet(l, *p++);
+	}
+}
+
+/* A string, unless it is empty. */
+static void
+put_text(struct line *l, const char *key, const char *text)
+{
 	if (text[0] == '\0')
-		return 0;
-	pk_hex_escape(text, strlen(text), "", out, sizeof(out));
-	return json_object_set_new_nocheck(o, key, json_string(out));
+		return;
+	put_key(l, key);
+	put_octet(l, '"');
+	put_escaped(l, text);
+	put_octet(l, '"');
 }
 
 /* JSON's integers have a sign: what is larger is told as the largest. */
-static int
-set_number(json_t *o, const char *key, uint64_t value)
+static void
+put_number(struct line *l, const char *key, uint64_t value)
 {
-	return json_object_set_new_nocheck(o, key,
-	    json_integer((json_int_t)(value <= INT64_MAX ? value :
-	    INT64_MAX)));
+	char digits[20];
+
+	put_key(l, key);
+	put(l, digits, (size_t)(decimal(digits, value <= INT64_MAX ? value :
+	    INT64_MAX, 1) - digits));
 }
 
-static int
-set_hash(json_t *o, const char *key, const uint8_t *hash)
+static void
+put_hash(struct line *l, const char *key, const uint8_t *hash)
 {
-	char out[2 * PK_AUDIT_HASH_LEN];
+	char digits[2 * PK_AUDIT_HASH_LEN];
 
 	if (hash == NULL)
-		return 0;
-	(void)pk_hex_put(out, hash, PK_AUDIT_HASH_LEN);
-	return json_object_set_new_nocheck(o, key,
-	    json_stringn(out, sizeof(out)));
+		return;
+	(void)pk_hex_put(digits, hash, PK_AUDIT_HASH_LEN);
+	put_key(l, key);
+	put_octet(l, '"');
+	put(l, digits, sizeof(digits));
+	put_octet(l, '"');
 }
 
-static int
-set_peer(json_t *o, const struct pk_audit_stamp *s)
+static void
+put_peer(struct line *l, const struct pk_audit_stamp *s)
 {
-	json_t *peer = json_object();
-	int rc;
-
-	if (peer == NULL)
-		return -1;
-	rc = set_number(peer, "uid", s->uid) | set_number(peer, "pid",
-	    (uint64_t)s->pid);
-	return rc | json_object_set_new_nocheck(o, "peer", peer);
+	put_key(l, "peer");
+	put_octet(l, '{');
+	put_number(l, "uid", s->uid);
+	put_number(l, "pid", (uint64_t)s->pid);
+	put_octet(l, '}');
 }
 
-/* Each step is 0 or -1. */
-static int
-fill(json_t *o, const struct pk_audit_stamp *s,
+static void
+put_tls(struct line *l, bool tls)
+{
+	put_key(l, "tls");
+	put(l, tls ? "true" : "false", tls ? 4 : 5);
+}
+
+static void
+put_fields(struct line *l, const struct pk_audit_stamp *s,
     const struct pk_audit_context *c, const struct pk_audit_item *i)
 {
 	char when[TIME_SIZE];
-	int rc = 0;
 
-	rc |= set_number(o, "v", RECORD_VERSION);
-	rc |= set_number(o, "seq", s->seq);
-	rc |= set_text(o, "time", format_time(s->time, when));
-	rc |= set_text(o, "host", s->host);
-	rc |= set_text(o, "event", event_names[i->event]);
-	rc |= set_text(o, "session", c->session);
-	rc |= set_text(o, "user", c->user);
-	rc |= set_peer(o, s);
-	rc |= set_text(o, "ip", c->ip);
+	put_number(l, "v", RECORD_VERSION);
+	put_number(l, "seq", s->seq);
+	put_text(l, "time", format_time(s->time, when));
+	put_text(l, "host", s->host);
+	put_text(l, "event", event_names[i->event]);
+	put_text(l, "session", c->session);
+	put_text(l, "user", c->user);
+	put_peer(l, s);
+	put_text(l, "ip", c->ip);
 	if (c->ip[0] != '\0')
-		rc |= json_object_set_new_nocheck(o, "tls",
-		    json_boolean(c->tls));
-	rc |= set_text(o, "mech", c->mech);
-	rc |= set_text(o, "uidl", i->uidl);
-	rc |= set_text(o, "message_id", i->message_id);
+		put_tls(l, c->tls);
+	put_text(l, "mech", c->mech);
+	put_text(l, "uidl", i->uidl);
+	put_text(l, "message_id", i->message_id);
 	if (i->has_size)
-		rc |= set_number(o, "size", i->size);
-	rc |= set_hash(o, "sha256", i->has_sha256 ? i->sha256 : NULL);
-	rc |= set_text(o, "rule", c->rule);
-	rc |= set_text(o, "reason", i->reason);
-	rc |= set_hash(o, "policy", s->policy);
-	rc |= set_hash(o, "prev", s->prev);
-	if (s->seal != NULL) {
-		rc |= set_number(o, "epoch", s->seal->epoch);
-		rc |= set_hash(o, "key", s->seal->key);
-		rc |= set_hash(o, "next", s->seal->next);
-	}
-	return rc;
+		put_number(l, "size", i->size);
+	put_hash(l, "sha256", i->has_sha256 ? i->sha256 : NULL);
+	put_text(l, "rule", c->rule);
+	put_text(l, "reason", i->reason);
+	put_hash(l, "policy", s->policy);
+	put_hash(l, "prev", s->prev);
+	if (s->seal == NULL)
+		return;
+	put_number(l, "epoch", s->seal->epoch);
+	put_hash(l, "key", s->seal->key);
+	put_hash(l, "next", s->seal->next);
 }
 
 enum pk_err
@@ -193,24 +272,15 @@ pk_audit_format(const struct pk_audit_stamp *stamp,
     const struct pk_audit_context *context, const struct pk_audit_item *item,
     char out[PK_AUDIT_LINE_MAX], size_t *len_r)
 {
-	json_t *o = json_object();
-	size_t len;
+	struct line l = { .out = out };
 
-	if (o == NULL)
-		return PK_ERR_NOMEM;
-	if (fill(o, stamp, context, item) != 0) {
-		json_decref(o);
-		return PK_ERR_NOMEM;
-	}
-	len = json_dumpb(o, out, PK_AUDIT_LINE_MAX - 1,
-	    JSON_COMPACT | JSON_PRESERVE_ORDER);
-	json_decref(o);
-	if (len == 0)
-		return PK_ERR_NOMEM;
-	if (len > PK_AUDIT_LINE_MAX - 1)
+	put_octet(&l, '{');
+	put_fields(&l, stamp, context, item);
+	put_octet(&l, '}');
+	if (l.full)
 		return PK_ERR_LIMIT;
-	out[len] = '\n';
-	*len_r = len + 1;
+	out[l.len] = '\n';
+	*len_r = l.len + 1;
 	return PK_OK;
 }
 

@@ -102,8 +102,7 @@ struct pk_audit_stamp {
 /*
  * Write a record as one line with its LF to out; *len_r octets.  Octets that
  * are not printable ASCII, and "%", are written as %XX: no field can break a
- * line or be refused.  PK_ERR_NOMEM; PK_ERR_LIMIT cannot happen with the sizes
- * above.
+ * line or be refused.  PK_ERR_LIMIT cannot happen with the sizes above.
  */
 enum pk_err pk_audit_format(const struct pk_audit_stamp *stamp,
     const struct pk_audit_context *context, const struct pk_audit_item *item,

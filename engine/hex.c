@@ -59,7 +59,7 @@ pk_hex_escape(const char *text, size_t len, const char *also, char *out,
 		unsigned char c = (unsigned char)text[i];
 
 		if (c >= 0x20 && c < 0x7F && c != '%' &&
-		    strchr(also, c) == NULL) {
+		    (*also == '\0' || strchr(also, c) == NULL)) {
 			out[n++] = (char)c;
 			continue;
 		}

@@ -457,16 +457,7 @@ test_audit_survives_every_failed_allocation(void **state)
 	json_set_alloc_funcs(malloc, free);
 	alloc_arm(-1);
 	format();
-	total = alloc_count();
-	assert_true(total > 10);
-	for (n = 0; n < total; n++) {
-		alloc_arm(n);
-		err = pk_audit_format(&r.stamp, &r.context, &r.item, line,
-		    &len);
-		alloc_arm(-1);
-		assert_int_equal(err, PK_ERR_NOMEM);
-	}
-	format();
+	assert_int_equal(alloc_count(), 0);
 	alloc_arm(-1);
 	assert_int_equal(pk_audit_parse(line, len - 1, &fine), PK_OK);
 	total = alloc_count();
