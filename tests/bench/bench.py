@@ -121,7 +121,7 @@ WORKS = {
 }
 # Unless a work names its own.
 USUAL = ("nullpop", "popkeepd", "popkeepd-pam-apop", "dove-def", "dove-hp",
-         "dove-hpcl")
+         "dove-hpcl", "popa3d", "solid-pop3d")
 INDEXES = ("popkeep.index", "dovecot*index*", "dovecot-uidlist",
            "dovecot-keywords")
 
@@ -164,8 +164,8 @@ def started(work, name, root):
     os.makedirs(place, exist_ok=True)
     if kind.system:
         work.mail.make(os.path.dirname(root) + "/homes", "--chown")
-    elif not os.path.isdir(place + "/u0000") and name != "nullpop":
-        work.mail.make(place)
+    elif not os.path.exists(place + "/u0000") and name != "nullpop":
+        work.mail.make(place, *kind.mail)
     with kind.start(place, work.mail) as peer:
         yield peer
 
@@ -268,8 +268,8 @@ def main():
         for key in chosen:
             work = WORKS[key]
             work.target = TARGET_MS / (4 if a.quick else 1)
-            names = [n for n in work.only or USUAL if peers.PEERS[n].here() and
-                     (not a.peer or n in a.peer)]
+            names = [n for n in work.only or USUAL if
+                     peers.PEERS[n].can(work) and (not a.peer or n in a.peer)]
             # One set of mail for all that use the same.
             place = "%s/%d-%d-%d%s" % (
                 root, len(work.mail.users), work.mail.messages,

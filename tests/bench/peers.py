@@ -17,6 +17,9 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("POPKEEP_BUILD") or TOP + "/build"
+# Where unpack-peers has put the other servers; if nowhere, those installed count.
+OTHERS = os.path.abspath(os.environ["POPKEEP_PEERS"]) \
+    if os.environ.get("POPKEEP_PEERS") else ""
 PASSWORD = "bench"
 
 # One rule for everybody, under which nothing is due while we measure.
@@ -129,17 +132,22 @@ def process(argv, **more):
 
 # ---- nullpop ------------------------------------------------------------------
 
+def make_certificate(directory):
+    """key.pem and cert.pem."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-keyout", directory + "/key.pem",
+                    "-out", directory + "/cert.pem"], check=True,
+                   capture_output=True)
+
+
 @contextlib.contextmanager
 def nullpop(place, mail):
     """The limit: answers from memory, asks for no password."""
     ports = free_ports()
     private = place + "/.popkeep"
     os.makedirs(private, exist_ok=True)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-keyout", private + "/key.pem",
-                    "-out", private + "/cert.pem"], check=True,
-                   capture_output=True)
+    make_certificate(private)
     argv = [BUILD + "/tests/bench/nullpop", "-n", str(mail.messages), "-s",
             str(mail.octets)]
     with process(argv + ["-p", str(ports[0])]) as (one, meter), \
@@ -230,45 +238,142 @@ def has_dovecot():
 FIRST_UID = 61000
 
 
-def yescrypt(password):
-    """As Debian sets it."""
+def crypt(password, setting):
     lib = ctypes.CDLL("libcrypt.so.1")
     lib.crypt_gensalt.restype = lib.crypt.restype = ctypes.c_char_p
-    return lib.crypt(password.encode(), lib.crypt_gensalt(
-        b"$y$", ctypes.c_ulong(0), None, 0)).decode()
+    if setting.startswith("$"):
+        setting = lib.crypt_gensalt(setting.encode(), ctypes.c_ulong(0), None,
+                                    0).decode()
+    return lib.crypt(password.encode(), setting.encode()).decode()
 
 
-def add_system_users(root, names):
+def write(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.chmod(path, mode)
+
+
+def write_system_users(etc, homes, users, hashed):
+    """Its passwd and shadow: the users, and whom the system has; the first of a
+    name counts."""
+    for file, line, mode in (("passwd", "{0}:x:{1}:{1}::{2}/{0}:/bin/sh\n", 0o644),
+                             ("shadow", "{0}:{3}:19000:0:99999:7:::\n", 0o600)):
+        with open("/etc/" + file, encoding="utf-8") as f:
+            text = f.read()
+        write("%s/%s" % (etc, file), "".join(
+            line.format(name, uid, homes, hashed)
+            for uid, name in enumerate(users, FIRST_UID)) + text, mode)
+
+
+def add_system_users(root, users):
     """Users of the system, for us and our children alone: this needs a mount
     namespace of our own.  Their homes are root/homes/NAME; their password is
     hashed as Debian does it."""
-    hashed = yescrypt(PASSWORD)
-    for file, line in (("passwd", "%s:x:%d:%d::%s:/bin/sh\n"),
-                       ("shadow", None)):
-        with open("/etc/" + file, encoding="utf-8") as f:
-            text = f.read()
-        for n, name in enumerate(names):
-            uid = FIRST_UID + n
-            text += "%s:%s:19000:0:99999:7:::\n" % (name, hashed) \
-                if line is None else line % (
-                    name, uid, uid, "%s/homes/%s" % (root, name))
-        path = "%s/%s" % (root, file)
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
-        os.chmod(path, 0o644 if line else 0o600)
-        subprocess.run(["mount", "--bind", path, "/etc/" + file], check=True)
+    write_system_users(root, root + "/homes", users, crypt(PASSWORD, "$y$"))
+    for file in ("passwd", "shadow"):
+        subprocess.run(["mount", "--bind", "%s/%s" % (root, file),
+                        "/etc/" + file], check=True)
+
+
+# ---- the other servers of Debian ----------------------------------------------
+
+# A server has its own /etc and /var/lib: ours, and over the system's what belongs
+# to it; the users are the system's and have a cheap password, asked for by PAM.
+ALONE = """set -e
+mine=$0 others=$1 spool=$2
+for d in /etc /var/lib; do
+    mount -t overlay -o "lowerdir=$mine$d:${others:+$others$d:}$d" overlay "$d"
+done
+mount --bind "$spool" /var/mail
+mount -t tmpfs tmpfs /run
+shift 2
+exec "$@"
+"""
+# Users that the servers want for themselves.
+OWN = ["popa3d", "spop3d", "courier"]
+PAM = ("popa3d", "solid-pop3d", "pop3", "mailutils")
+INETD = BUILD + "/tests/bench/inetd"
+
+
+def find(path):
+    """A file of another server's; None if it is not here."""
+    for top in (OTHERS, ""):
+        if os.path.exists(top + path):
+            return top + path
+    return None
+
+
+def environment():
+    """With the libraries that came with the other servers."""
+    places = [OTHERS + place for place in (
+        "/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib/courier-authlib")]
+    return dict(os.environ, LD_LIBRARY_PATH=":".join(places),
+                LTDL_LIBRARY_PATH=":".join(places)) if OTHERS else None
+
+
+@contextlib.contextmanager
+def alone(place, mail, argv, files=()):
+    """The command, with files (name -> text) in /etc."""
+    mine = place + ".alone"
+    os.makedirs(mine + "/var/lib", exist_ok=True)
+    write_system_users(mine + "/etc", place, mail.users + OWN,
+                       crypt(PASSWORD, "pk"))
+    for service in PAM:
+        write(mine + "/etc/pam.d/" + service, PAM_UNIX)
+    for name, text in dict(files).items():
+        write(mine + "/etc/" + name, text)
+    with process(["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                  ALONE, mine, OTHERS, place] + argv, env=environment()) as p:
+        yield p
+
+
+SOLID = """<Global>
+  MailDropName "Maildir"
+  MailDropType maildir
+  UserOverride no
+  AddBulletins no
+  LogStatistics no
+</Global>
+"""
+
+
+def by_inetd(program, files=()):
+    """A server that an inetd starts."""
+    @contextlib.contextmanager
+    def start(place, mail):
+        port = free_ports()[0]
+        with alone(place, mail, [INETD, str(port), find(program)],
+                   files) as (p, meter):
+            await_port(port, p)
+            yield Peer(port, None, meter)
+    return start
 
 
 class Kind:
     """start: how to start it; here: can it be had; system: its users are the
-    system's."""
+    system's; mail: options for mkmail.py; tls: it has TLS."""
 
-    def __init__(self, start, here=lambda: True, system=False):
+    def __init__(self, start, here=lambda: True, system=False, mail=(), tls=True):
         self.start, self.here, self.system = start, here, system
+        self.mail, self.tls = mail, tls
+
+    def can(self, work):
+        """What is in the names of Maildirs, mbox files have nowhere."""
+        return self.here() and (self.tls or not work.tls) and not (
+            work.mail.names and "mbox" in self.mail)
 
 
 def is_root():
     return os.geteuid() == 0
+
+
+def has(program):
+    return lambda: is_root() and find(program) is not None
+
+
+MAILDIR = ("--chown",)
+MBOX = ("--chown", "--format", "mbox", "--path", "")
 
 
 PEERS = {
@@ -283,4 +388,9 @@ PEERS = {
     "dove-def": Kind(dovecot(), has_dovecot),
     "dove-hp": Kind(dovecot(HIGH_PERFORMANCE % ""), has_dovecot),
     "dove-hpcl": Kind(dovecot(HIGH_PERFORMANCE % MANY_CLIENTS), has_dovecot),
+    "popa3d": Kind(by_inetd("/usr/sbin/popa3d"), has("/usr/sbin/popa3d"),
+                   mail=MBOX, tls=False),
+    "solid-pop3d": Kind(by_inetd("/usr/sbin/solid-pop3d",
+                                 {"spop3d.conf": SOLID}),
+                        has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False),
 }
