@@ -5,6 +5,7 @@ SPDX-License-Identifier: ISC
 """
 import contextlib
 import ctypes
+import glob
 import os
 import random
 import re
@@ -293,6 +294,7 @@ exec "$@"
 # Users that the servers want for themselves.
 OWN = ["popa3d", "spop3d", "courier"]
 PAM = ("popa3d", "solid-pop3d", "pop3", "mailutils")
+LIBRARIES = ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu")
 INETD = BUILD + "/tests/bench/inetd"
 
 
@@ -304,16 +306,17 @@ def find(path):
     return None
 
 
-def environment():
-    """With the libraries that came with the other servers."""
-    places = [OTHERS + place for place in (
-        "/usr/lib/x86_64-linux-gnu", "/usr/lib", "/usr/lib/courier-authlib")]
-    return dict(os.environ, LD_LIBRARY_PATH=":".join(places),
-                LTDL_LIBRARY_PATH=":".join(places)) if OTHERS else None
+def environment(libraries):
+    """With the libraries that came with a server: patterns of directories."""
+    if not OTHERS or not libraries:
+        return None
+    places = ":".join(place for pattern in libraries
+                      for place in glob.glob(OTHERS + pattern))
+    return dict(os.environ, LD_LIBRARY_PATH=places, LTDL_LIBRARY_PATH=places)
 
 
 @contextlib.contextmanager
-def alone(place, mail, argv, files=()):
+def alone(place, mail, argv, files=(), libraries=()):
     """The command, with files (name -> text) in /etc."""
     mine = place + ".alone"
     os.makedirs(mine + "/var/lib", exist_ok=True)
@@ -324,7 +327,8 @@ def alone(place, mail, argv, files=()):
     for name, text in dict(files).items():
         write(mine + "/etc/" + name, text)
     with process(["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                  ALONE, mine, OTHERS, place] + argv, env=environment()) as p:
+                  ALONE, mine, OTHERS, place] + argv,
+                 env=environment(libraries)) as p:
         yield p
 
 
@@ -348,6 +352,44 @@ def by_inetd(program, files=()):
             await_port(port, p)
             yield Peer(port, None, meter)
     return start
+
+
+MAILUTILS = """mode daemon;
+foreground yes;
+max-children 10000;
+logging {
+  syslog no;
+  severity error;
+}
+mandatory-locking { lock-directory %(mine)s/lock; }
+pam { service mailutils; }
+auth {
+  authentication pam;
+  authorization system;
+}
+mailbox { mailbox-pattern "maildir:%(place)s/${user}/Maildir"; }
+tls {
+  ssl-certificate-file %(mine)s/cert.pem;
+  ssl-key-file %(mine)s/key.pem;
+}
+server 127.0.0.1:%(port)d { tls-mode no; backlog 1024; }
+server 127.0.0.1:%(tls)d { tls-mode connection; backlog 1024; }
+"""
+
+
+@contextlib.contextmanager
+def mailutils(place, mail):
+    ports, mine = free_ports(), place + ".alone"
+    write(mine + "/mailutils.conf", MAILUTILS % {
+        "place": place, "mine": mine, "port": ports[0], "tls": ports[1]})
+    make_certificate(mine)
+    os.makedirs(mine + "/lock", exist_ok=True)
+    os.chmod(mine + "/lock", 0o1777)
+    with alone(place, mail, [find("/usr/sbin/pop3d"), "--no-config",
+                             "--config-file", mine + "/mailutils.conf"],
+               libraries=LIBRARIES) as (p, meter):
+        await_port(ports[0], p)
+        yield Peer(*ports, meter)
 
 
 class Kind:
@@ -393,4 +435,5 @@ PEERS = {
     "solid-pop3d": Kind(by_inetd("/usr/sbin/solid-pop3d",
                                  {"spop3d.conf": SOLID}),
                         has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False),
+    "mailutils": Kind(mailutils, has("/usr/sbin/pop3d"), mail=MAILDIR),
 }
