@@ -121,7 +121,8 @@ WORKS = {
 }
 # Unless a work names its own.
 USUAL = ("nullpop", "popkeepd", "popkeepd-pam-apop", "dove-def", "dove-hp",
-         "dove-hpcl", "popa3d", "solid-pop3d", "mailutils")
+         "dove-hpcl", "popa3d", "solid-pop3d", "mailutils",
+         "courier")
 INDEXES = ("popkeep.index", "dovecot*index*", "dovecot-uidlist",
            "dovecot-keywords")
 
@@ -131,6 +132,15 @@ def drop_indexes(place):
         for pattern in INDEXES:
             for path in glob.glob(user + "/" + pattern):
                 os.unlink(path)
+
+
+def make_cold(kind, place, mail):
+    """No index is left.  Other servers may have theirs in the mail itself: it is
+    made anew."""
+    if kind.mail:
+        mail.make(place, *kind.mail)
+    else:
+        drop_indexes(place)
 
 
 def run(work, name, peer, sessions):
@@ -176,7 +186,7 @@ def measure(work, names, root, rounds):
 
     def one(name, peer, sessions):
         if work.cold:
-            drop_indexes("%s/%s" % (root, name))
+            make_cold(peers.PEERS[name], "%s/%s" % (root, name), work.mail)
         figures = run(work, name, peer, sessions)
         if figures is not None and figures["errors"] == 0:
             results[name].append(figures)

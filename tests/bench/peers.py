@@ -392,6 +392,51 @@ def mailutils(place, mail):
         yield Peer(*ports, meter)
 
 
+# As its own scripts do it, with room for many.  TLS has processes of its own; by
+# default each of them reads all certificates of the system's, which is left out.
+COURIER = """set -a
+others=$0 port=$1 tls=$2
+exec 2>"$3"
+. /etc/courier/pop3d
+. /etc/courier/pop3d-ssl
+TLS_CERTFILE=/etc/courier/pop3d.pem
+TLS_CACHEFILE= TLS_TRUSTCERTS=
+lib=$others/usr/lib/courier
+tcpd() {
+    exec "$others/usr/sbin/couriertcpd" -address=127.0.0.1 -maxprocs=10000 \\
+        -maxperip=10000 $TCPDOPTS "$@" "$lib/courier/courierpop3login" \\
+        "$lib/courier/courierpop3d" Maildir
+}
+mkdir -p /run/courier/authdaemon
+"$lib/courier-authlib/authdaemond" & all=$!
+tcpd "$port" & all="$all $!"
+export POP3_TLS=1 POP3_STARTTLS=NO
+tcpd "$tls" "$others/usr/bin/couriertls" -server -tcpd -user=courier &
+all="$all $!"
+trap 'kill $all' TERM
+wait
+wait
+"""
+
+
+@contextlib.contextmanager
+def courier(place, mail):
+    ports, mine = free_ports(), place + ".alone"
+    os.makedirs(mine, exist_ok=True)
+    make_certificate(mine)
+    both = ""
+    for file in ("key", "cert"):
+        with open("%s/%s.pem" % (mine, file), encoding="utf-8") as f:
+            both += f.read()
+    with alone(place, mail, ["sh", "-c", COURIER, OTHERS] +
+               [str(port) for port in ports] + [mine + "/log"],
+               {"courier/pop3d.pem": both},
+               LIBRARIES + ("/usr/lib", "/usr/lib/courier-authlib")) as (p, meter):
+        for port in ports:
+            await_port(port, p)
+        yield Peer(*ports, meter)
+
+
 class Kind:
     """start: how to start it; here: can it be had; system: its users are the
     system's; mail: options for mkmail.py; tls: it has TLS."""
@@ -435,5 +480,6 @@ PEERS = {
     "solid-pop3d": Kind(by_inetd("/usr/sbin/solid-pop3d",
                                  {"spop3d.conf": SOLID}),
                         has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False),
+    "courier": Kind(courier, has("/usr/sbin/couriertcpd"), mail=MAILDIR),
     "mailutils": Kind(mailutils, has("/usr/sbin/pop3d"), mail=MAILDIR),
 }
