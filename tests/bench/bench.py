@@ -122,7 +122,7 @@ WORKS = {
 # Unless a work names its own.
 USUAL = ("nullpop", "popkeepd", "popkeepd-pam-apop", "dove-def", "dove-hp",
          "dove-hpcl", "popa3d", "solid-pop3d", "mailutils",
-         "courier")
+         "courier", "cyrus")
 INDEXES = ("popkeep.index", "dovecot*index*", "dovecot-uidlist",
            "dovecot-keywords")
 

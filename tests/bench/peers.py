@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import glob
 import os
+import poplib
 import random
 import re
 import shutil
@@ -292,7 +293,7 @@ shift 2
 exec "$@"
 """
 # Users that the servers want for themselves.
-OWN = ["popa3d", "spop3d", "courier"]
+OWN = ["popa3d", "spop3d", "courier", "cyrus"]
 PAM = ("popa3d", "solid-pop3d", "pop3", "mailutils")
 LIBRARIES = ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu")
 INETD = BUILD + "/tests/bench/inetd"
@@ -437,18 +438,109 @@ def courier(place, mail):
         yield Peer(*ports, meter)
 
 
+CYRUS_BIN = "/usr/lib/cyrus/bin"
+CYRUS = """configdirectory: %(mine)s/config
+defaultpartition: default
+partition-default: %(mine)s/spool
+cyrus_user: cyrus
+cyrus_group: mail
+servername: localhost
+autocreate_quota: 0
+allowplaintext: yes
+popminpoll: 0
+sasl_mech_list: PLAIN
+sasl_pwcheck_method: auxprop
+sasl_auxprop_plugin: sasldb
+sasl_sasldb_path: %(mine)s/sasldb2
+tls_server_cert: %(mine)s/cert.pem
+tls_server_key: %(mine)s/key.pem
+tls_session_timeout: 0
+"""
+CYRUS_SERVICES = """START {
+  recover cmd="%(bin)s/ctl_cyrusdb -C %(conf)s -r"
+}
+SERVICES {
+  pop3  maxchild=5000 listen="127.0.0.1:%(port)d" cmd="%(bin)s/pop3d -U 30 -C %(conf)s"
+  pop3s maxchild=5000 listen="127.0.0.1:%(tls)d" cmd="%(bin)s/pop3d -U 30 -C %(conf)s -s"
+}
+"""
+CYRUS_START = """set -e
+mine=$0 bin=$1 db_load=$2
+chown -R cyrus: "$mine/config" "$mine/spool" "$mine/key.pem"
+"$db_load" -T -t hash -f "$mine/passwords" "$mine/sasldb2"
+chown cyrus: "$mine/sasldb2"
+exec "$bin/master" -C "$mine/imapd.conf" -M "$mine/cyrus.conf" -p "$mine/pid" -D
+"""
+
+
+def configure_cyrus(mine, mail, ports):
+    """In an empty directory; there is nobody's mailbox yet."""
+    shutil.rmtree(mine, ignore_errors=True)
+    for name in ("config/socket", "spool"):
+        os.makedirs("%s/%s" % (mine, name))
+    make_certificate(mine)
+    words = {"mine": mine, "bin": find(CYRUS_BIN), "port": ports[0],
+             "tls": ports[1], "conf": mine + "/imapd.conf"}
+    write(mine + "/imapd.conf", CYRUS % words)
+    write(mine + "/cyrus.conf", CYRUS_SERVICES % words)
+    write(mine + "/passwords", "".join(
+        "%s\\00localhost\\00userPassword\n%s\n" % (user, PASSWORD)
+        for user in mail.users))
+
+
+def fill_cyrus_mailbox(maildir, port, user, spool):
+    """A mailbox is made by the first login: it is the one that is new then."""
+    pattern = spool + "/uuid/*/*/*"
+    old = set(glob.glob(pattern))
+    session = poplib.POP3("127.0.0.1", port)
+    session.user(user)
+    session.pass_(PASSWORD)
+    session.quit()
+    box, = set(glob.glob(pattern)) - old
+    owner = os.stat(spool)
+    for n, name in enumerate(sorted(os.listdir(maildir)), 1):
+        with open("%s/%s" % (maildir, name), "rb") as f:
+            text = f.read().replace(b"\n", b"\r\n")
+        with open("%s/%d." % (box, n), "wb") as f:
+            f.write(text)
+            os.fchown(f.fileno(), owner.st_uid, owner.st_gid)
+
+
+@contextlib.contextmanager
+def cyrus(place, mail):
+    """It keeps mail in files and indexes of its own, made of the Maildirs."""
+    ports, mine = free_ports(), place + ".alone"
+    configure_cyrus(mine, mail, ports)
+    with alone(place, mail, ["sh", "-c", CYRUS_START, mine, find(CYRUS_BIN),
+                             find("/usr/bin/db5.3_load")],
+               libraries=LIBRARIES) as (p, meter):
+        for port in ports:
+            await_port(port, p)
+        for user in mail.users:
+            fill_cyrus_mailbox("%s/%s/Maildir/cur" % (place, user), ports[0],
+                               user, mine + "/spool")
+        subprocess.run(["nsenter", "--mount", "--target", str(p.pid),
+                        find(CYRUS_BIN) + "/reconstruct", "-C",
+                        mine + "/imapd.conf", "-r", "user"], check=True,
+                       env=environment(LIBRARIES), stdout=subprocess.DEVNULL)
+        yield Peer(*ports, meter)
+
+
 class Kind:
     """start: how to start it; here: can it be had; system: its users are the
-    system's; mail: options for mkmail.py; tls: it has TLS."""
+    system's; mail: options for mkmail.py; tls: it has TLS; cold: it can do
+    without an index."""
 
-    def __init__(self, start, here=lambda: True, system=False, mail=(), tls=True):
+    def __init__(self, start, here=lambda: True, system=False, mail=(), tls=True,
+                 cold=True):
         self.start, self.here, self.system = start, here, system
-        self.mail, self.tls = mail, tls
+        self.mail, self.tls, self.cold = mail, tls, cold
 
     def can(self, work):
         """What is in the names of Maildirs, mbox files have nowhere."""
-        return self.here() and (self.tls or not work.tls) and not (
-            work.mail.names and "mbox" in self.mail)
+        return self.here() and (self.tls or not work.tls) and (
+            self.cold or not work.cold) and not (
+                work.mail.names and "mbox" in self.mail)
 
 
 def is_root():
@@ -481,5 +573,7 @@ PEERS = {
                                  {"spop3d.conf": SOLID}),
                         has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False),
     "courier": Kind(courier, has("/usr/sbin/couriertcpd"), mail=MAILDIR),
+    "cyrus": Kind(cyrus, has(CYRUS_BIN + "/pop3d"), mail=MAILDIR,
+                  cold=False),
     "mailutils": Kind(mailutils, has("/usr/sbin/pop3d"), mail=MAILDIR),
 }
