@@ -136,8 +136,8 @@ def drop_indexes(place):
 
 def make_cold(kind, place, mail):
     """No index is left.  Other servers may have theirs in the mail itself: it is
-    made anew."""
-    if kind.mail:
+    made anew; for mbox files there is none."""
+    if kind.mail == peers.MAILDIR:
         mail.make(place, *kind.mail)
     else:
         drop_indexes(place)

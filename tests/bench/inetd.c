@@ -19,7 +19,8 @@
 
 static int listen_on(int port)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((unsigned short)port),
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons((unsigned short)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);

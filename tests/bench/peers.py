@@ -285,7 +285,9 @@ def add_system_users(root, users):
 ALONE = """set -e
 mine=$0 others=$1 spool=$2
 for d in /etc /var/lib; do
-    mount -t overlay -o "lowerdir=$mine$d:${others:+$others$d:}$d" overlay "$d"
+    below=$d
+    if [ -n "$others" ] && [ -d "$others$d" ]; then below=$others$d:$d; fi
+    mount -t overlay -o "lowerdir=$mine$d:$below" overlay "$d"
 done
 mount --bind "$spool" /var/mail
 mount -t tmpfs tmpfs /run
@@ -300,7 +302,7 @@ INETD = BUILD + "/tests/bench/inetd"
 
 
 def find(path):
-    """A file of another server's; None if it is not here."""
+    """A file of another server's, unpacked or installed; None if it is not here."""
     for top in (OTHERS, ""):
         if os.path.exists(top + path):
             return top + path
@@ -395,16 +397,17 @@ def mailutils(place, mail):
 
 # As its own scripts do it, with room for many.  TLS has processes of its own; by
 # default each of them reads all certificates of the system's, which is left out.
+COURIER_TCPD = "/usr/sbin/couriertcpd"
 COURIER = """set -a
-others=$0 port=$1 tls=$2
+top=$0 port=$1 tls=$2
 exec 2>"$3"
 . /etc/courier/pop3d
 . /etc/courier/pop3d-ssl
 TLS_CERTFILE=/etc/courier/pop3d.pem
 TLS_CACHEFILE= TLS_TRUSTCERTS=
-lib=$others/usr/lib/courier
+lib=$top/usr/lib/courier
 tcpd() {
-    exec "$others/usr/sbin/couriertcpd" -address=127.0.0.1 -maxprocs=10000 \\
+    exec "$top/usr/sbin/couriertcpd" -address=127.0.0.1 -maxprocs=10000 \\
         -maxperip=10000 $TCPDOPTS "$@" "$lib/courier/courierpop3login" \\
         "$lib/courier/courierpop3d" Maildir
 }
@@ -412,7 +415,7 @@ mkdir -p /run/courier/authdaemon
 "$lib/courier-authlib/authdaemond" & all=$!
 tcpd "$port" & all="$all $!"
 export POP3_TLS=1 POP3_STARTTLS=NO
-tcpd "$tls" "$others/usr/bin/couriertls" -server -tcpd -user=courier &
+tcpd "$tls" "$top/usr/bin/couriertls" -server -tcpd -user=courier &
 all="$all $!"
 trap 'kill $all' TERM
 wait
@@ -429,7 +432,8 @@ def courier(place, mail):
     for file in ("key", "cert"):
         with open("%s/%s.pem" % (mine, file), encoding="utf-8") as f:
             both += f.read()
-    with alone(place, mail, ["sh", "-c", COURIER, OTHERS] +
+    top = find(COURIER_TCPD)[:-len(COURIER_TCPD)]
+    with alone(place, mail, ["sh", "-c", COURIER, top] +
                [str(port) for port in ports] + [mine + "/log"],
                {"courier/pop3d.pem": both},
                LIBRARIES + ("/usr/lib", "/usr/lib/courier-authlib")) as (p, meter):
@@ -457,11 +461,11 @@ tls_server_key: %(mine)s/key.pem
 tls_session_timeout: 0
 """
 CYRUS_SERVICES = """START {
-  recover cmd="%(bin)s/ctl_cyrusdb -C %(conf)s -r"
+  recover cmd="%(ctl)s"
 }
 SERVICES {
-  pop3  maxchild=5000 listen="127.0.0.1:%(port)d" cmd="%(bin)s/pop3d -U 30 -C %(conf)s"
-  pop3s maxchild=5000 listen="127.0.0.1:%(tls)d" cmd="%(bin)s/pop3d -U 30 -C %(conf)s -s"
+  pop3  maxchild=5000 listen="127.0.0.1:%(port)d" cmd="%(pop3d)s"
+  pop3s maxchild=5000 listen="127.0.0.1:%(tls)d" cmd="%(pop3d)s -s"
 }
 """
 CYRUS_START = """set -e
@@ -479,9 +483,11 @@ def configure_cyrus(mine, mail, ports):
     for name in ("config/socket", "spool"):
         os.makedirs("%s/%s" % (mine, name))
     make_certificate(mine)
-    words = {"mine": mine, "bin": find(CYRUS_BIN), "port": ports[0],
-             "tls": ports[1], "conf": mine + "/imapd.conf"}
-    write(mine + "/imapd.conf", CYRUS % words)
+    programs, conf = find(CYRUS_BIN), mine + "/imapd.conf"
+    words = {"mine": mine, "port": ports[0], "tls": ports[1],
+             "ctl": "%s/ctl_cyrusdb -C %s -r" % (programs, conf),
+             "pop3d": "%s/pop3d -U 30 -C %s" % (programs, conf)}
+    write(conf, CYRUS % words)
     write(mine + "/cyrus.conf", CYRUS_SERVICES % words)
     write(mine + "/passwords", "".join(
         "%s\\00localhost\\00userPassword\n%s\n" % (user, PASSWORD)
@@ -554,7 +560,6 @@ def has(program):
 MAILDIR = ("--chown",)
 MBOX = ("--chown", "--format", "mbox", "--path", "")
 
-
 PEERS = {
     "nullpop": Kind(nullpop),
     "popkeepd": Kind(popkeepd("apop-through = store")),
@@ -572,8 +577,7 @@ PEERS = {
     "solid-pop3d": Kind(by_inetd("/usr/sbin/solid-pop3d",
                                  {"spop3d.conf": SOLID}),
                         has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False),
-    "courier": Kind(courier, has("/usr/sbin/couriertcpd"), mail=MAILDIR),
-    "cyrus": Kind(cyrus, has(CYRUS_BIN + "/pop3d"), mail=MAILDIR,
-                  cold=False),
+    "courier": Kind(courier, has(COURIER_TCPD), mail=MAILDIR),
+    "cyrus": Kind(cyrus, has(CYRUS_BIN + "/pop3d"), mail=MAILDIR, cold=False),
     "mailutils": Kind(mailutils, has("/usr/sbin/pop3d"), mail=MAILDIR),
 }
