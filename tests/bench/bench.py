@@ -121,7 +121,8 @@ WORKS = {
 }
 # Unless a work names its own.
 USUAL = ("nullpop", "popkeepd", "popkeepd-pam-apop", "dove-def", "dove-hp",
-         "dove-hpcl")
+         "dove-hpcl", "popa3d", "solid-pop3d", "mailutils",
+         "courier", "cyrus")
 INDEXES = ("popkeep.index", "dovecot*index*", "dovecot-uidlist",
            "dovecot-keywords")
 
@@ -131,6 +132,15 @@ def drop_indexes(place):
         for pattern in INDEXES:
             for path in glob.glob(user + "/" + pattern):
                 os.unlink(path)
+
+
+def make_cold(kind, place, mail):
+    """No index is left.  Other servers may have theirs in the mail itself: it is
+    made anew; for mbox files there is none."""
+    if kind.mail == peers.MAILDIR:
+        mail.make(place, *kind.mail)
+    else:
+        drop_indexes(place)
 
 
 def run(work, name, peer, sessions):
@@ -164,8 +174,8 @@ def started(work, name, root):
     os.makedirs(place, exist_ok=True)
     if kind.system:
         work.mail.make(os.path.dirname(root) + "/homes", "--chown")
-    elif not os.path.isdir(place + "/u0000") and name != "nullpop":
-        work.mail.make(place)
+    elif not os.path.exists(place + "/u0000") and name != "nullpop":
+        work.mail.make(place, *kind.mail)
     with kind.start(place, work.mail) as peer:
         yield peer
 
@@ -176,7 +186,7 @@ def measure(work, names, root, rounds):
 
     def one(name, peer, sessions):
         if work.cold:
-            drop_indexes("%s/%s" % (root, name))
+            make_cold(peers.PEERS[name], "%s/%s" % (root, name), work.mail)
         figures = run(work, name, peer, sessions)
         if figures is not None and figures["errors"] == 0:
             results[name].append(figures)
@@ -268,8 +278,8 @@ def main():
         for key in chosen:
             work = WORKS[key]
             work.target = TARGET_MS / (4 if a.quick else 1)
-            names = [n for n in work.only or USUAL if peers.PEERS[n].here() and
-                     (not a.peer or n in a.peer)]
+            names = [n for n in work.only or USUAL if
+                     peers.PEERS[n].can(work) and (not a.peer or n in a.peer)]
             # One set of mail for all that use the same.
             place = "%s/%d-%d-%d%s" % (
                 root, len(work.mail.users), work.mail.messages,

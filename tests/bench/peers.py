@@ -5,7 +5,9 @@ SPDX-License-Identifier: ISC
 """
 import contextlib
 import ctypes
+import glob
 import os
+import poplib
 import random
 import re
 import shutil
@@ -17,6 +19,9 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("POPKEEP_BUILD") or TOP + "/build"
+# Where unpack-peers has put the other servers; if nowhere, those installed count.
+OTHERS = os.path.abspath(os.environ["POPKEEP_PEERS"]) \
+    if os.environ.get("POPKEEP_PEERS") else ""
 PASSWORD = "bench"
 
 # One rule for everybody, under which nothing is due while we measure.
@@ -129,17 +134,22 @@ def process(argv, **more):
 
 # ---- nullpop ------------------------------------------------------------------
 
+def make_certificate(directory):
+    """key.pem and cert.pem."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-keyout", directory + "/key.pem",
+                    "-out", directory + "/cert.pem"], check=True,
+                   capture_output=True)
+
+
 @contextlib.contextmanager
 def nullpop(place, mail):
     """The limit: answers from memory, asks for no password."""
     ports = free_ports()
     private = place + "/.popkeep"
     os.makedirs(private, exist_ok=True)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-keyout", private + "/key.pem",
-                    "-out", private + "/cert.pem"], check=True,
-                   capture_output=True)
+    make_certificate(private)
     argv = [BUILD + "/tests/bench/nullpop", "-n", str(mail.messages), "-s",
             str(mail.octets)]
     with process(argv + ["-p", str(ports[0])]) as (one, meter), \
@@ -230,46 +240,325 @@ def has_dovecot():
 FIRST_UID = 61000
 
 
-def yescrypt(password):
-    """As Debian sets it."""
+def crypt(password, setting):
     lib = ctypes.CDLL("libcrypt.so.1")
     lib.crypt_gensalt.restype = lib.crypt.restype = ctypes.c_char_p
-    return lib.crypt(password.encode(), lib.crypt_gensalt(
-        b"$y$", ctypes.c_ulong(0), None, 0)).decode()
+    if setting.startswith("$"):
+        setting = lib.crypt_gensalt(setting.encode(), ctypes.c_ulong(0), None,
+                                    0).decode()
+    return lib.crypt(password.encode(), setting.encode()).decode()
 
 
-def add_system_users(root, names):
+def write(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.chmod(path, mode)
+
+
+def write_system_users(etc, homes, users, hashed):
+    """Its passwd and shadow: the users, and whom the system has; the first of a
+    name counts."""
+    for file, line, mode in (("passwd", "{0}:x:{1}:{1}::{2}/{0}:/bin/sh\n", 0o644),
+                             ("shadow", "{0}:{3}:19000:0:99999:7:::\n", 0o600)):
+        with open("/etc/" + file, encoding="utf-8") as f:
+            text = f.read()
+        write("%s/%s" % (etc, file), "".join(
+            line.format(name, uid, homes, hashed)
+            for uid, name in enumerate(users, FIRST_UID)) + text, mode)
+
+
+def add_system_users(root, users):
     """Users of the system, for us and our children alone: this needs a mount
     namespace of our own.  Their homes are root/homes/NAME; their password is
     hashed as Debian does it."""
-    hashed = yescrypt(PASSWORD)
-    for file, line in (("passwd", "%s:x:%d:%d::%s:/bin/sh\n"),
-                       ("shadow", None)):
-        with open("/etc/" + file, encoding="utf-8") as f:
-            text = f.read()
-        for n, name in enumerate(names):
-            uid = FIRST_UID + n
-            text += "%s:%s:19000:0:99999:7:::\n" % (name, hashed) \
-                if line is None else line % (
-                    name, uid, uid, "%s/homes/%s" % (root, name))
-        path = "%s/%s" % (root, file)
-        with open(path, "w", encoding="utf-8") as f:
+    write_system_users(root, root + "/homes", users, crypt(PASSWORD, "$y$"))
+    for file in ("passwd", "shadow"):
+        subprocess.run(["mount", "--bind", "%s/%s" % (root, file),
+                        "/etc/" + file], check=True)
+
+
+# ---- the other servers of Debian ----------------------------------------------
+
+# A server has its own /etc and /var/lib: ours, and over the system's what belongs
+# to it; the users are the system's and have a cheap password, asked for by PAM.
+ALONE = """set -e
+mine=$0 others=$1 spool=$2
+for d in /etc /var/lib; do
+    below=$d
+    if [ -n "$others" ] && [ -d "$others$d" ]; then below=$others$d:$d; fi
+    mount -t overlay -o "lowerdir=$mine$d:$below" overlay "$d"
+done
+mount --bind "$spool" /var/mail
+mount -t tmpfs tmpfs /run
+shift 2
+exec "$@"
+"""
+# Users that the servers want for themselves.
+OWN = ["popa3d", "spop3d", "courier", "cyrus"]
+PAM = ("popa3d", "solid-pop3d", "pop3", "mailutils")
+LIBRARIES = ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu")
+INETD = BUILD + "/tests/bench/inetd"
+
+
+def find(path):
+    """A file of another server's, unpacked or installed; None if it is not here."""
+    for top in (OTHERS, ""):
+        if os.path.exists(top + path):
+            return top + path
+    return None
+
+
+def environment(libraries):
+    """With the libraries that came with a server: patterns of directories."""
+    if not OTHERS or not libraries:
+        return None
+    places = ":".join(place for pattern in libraries
+                      for place in glob.glob(OTHERS + pattern))
+    return dict(os.environ, LD_LIBRARY_PATH=places, LTDL_LIBRARY_PATH=places)
+
+
+@contextlib.contextmanager
+def alone(place, mail, argv, files=(), libraries=()):
+    """The command, with files (name -> text) in /etc."""
+    mine = place + ".alone"
+    os.makedirs(mine + "/var/lib", exist_ok=True)
+    write_system_users(mine + "/etc", place, mail.users + OWN,
+                       crypt(PASSWORD, "pk"))
+    for service in PAM:
+        write(mine + "/etc/pam.d/" + service, PAM_UNIX)
+    for name, text in dict(files).items():
+        write(mine + "/etc/" + name, text)
+    with process(["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                  ALONE, mine, OTHERS, place] + argv,
+                 env=environment(libraries)) as p:
+        yield p
+
+
+SOLID = """<Global>
+  MailDropName "Maildir"
+  MailDropType maildir
+  UserOverride no
+  AddBulletins no
+  LogStatistics no
+</Global>
+"""
+
+
+def by_inetd(program, files=()):
+    """A server that an inetd starts."""
+    @contextlib.contextmanager
+    def start(place, mail):
+        port = free_ports()[0]
+        with alone(place, mail, [INETD, str(port), find(program)],
+                   files) as (p, meter):
+            await_port(port, p)
+            yield Peer(port, None, meter)
+    return start
+
+
+MAILUTILS = """mode daemon;
+foreground yes;
+max-children 10000;
+logging {
+  syslog no;
+  severity error;
+}
+mandatory-locking { lock-directory %(mine)s/lock; }
+pam { service mailutils; }
+auth {
+  authentication pam;
+  authorization system;
+}
+mailbox { mailbox-pattern "maildir:%(place)s/${user}/Maildir"; }
+tls {
+  ssl-certificate-file %(mine)s/cert.pem;
+  ssl-key-file %(mine)s/key.pem;
+}
+server 127.0.0.1:%(port)d { tls-mode no; backlog 1024; }
+server 127.0.0.1:%(tls)d { tls-mode connection; backlog 1024; }
+"""
+
+
+@contextlib.contextmanager
+def mailutils(place, mail):
+    ports, mine = free_ports(), place + ".alone"
+    write(mine + "/mailutils.conf", MAILUTILS % {
+        "place": place, "mine": mine, "port": ports[0], "tls": ports[1]})
+    make_certificate(mine)
+    os.makedirs(mine + "/lock", exist_ok=True)
+    os.chmod(mine + "/lock", 0o1777)
+    with alone(place, mail, [find("/usr/sbin/pop3d"), "--no-config",
+                             "--config-file", mine + "/mailutils.conf"],
+               libraries=LIBRARIES) as (p, meter):
+        await_port(ports[0], p)
+        yield Peer(*ports, meter)
+
+
+# As its own scripts do it, with room for many.  TLS has processes of its own; by
+# default each of them reads all certificates of the system's, which is left out.
+COURIER_TCPD = "/usr/sbin/couriertcpd"
+COURIER = """set -a
+top=$0 port=$1 tls=$2
+exec 2>"$3"
+. /etc/courier/pop3d
+. /etc/courier/pop3d-ssl
+TLS_CERTFILE=/etc/courier/pop3d.pem
+TLS_CACHEFILE= TLS_TRUSTCERTS=
+lib=$top/usr/lib/courier
+tcpd() {
+    exec "$top/usr/sbin/couriertcpd" -address=127.0.0.1 -maxprocs=10000 \\
+        -maxperip=10000 $TCPDOPTS "$@" "$lib/courier/courierpop3login" \\
+        "$lib/courier/courierpop3d" Maildir
+}
+mkdir -p /run/courier/authdaemon
+"$lib/courier-authlib/authdaemond" & all=$!
+tcpd "$port" & all="$all $!"
+export POP3_TLS=1 POP3_STARTTLS=NO
+tcpd "$tls" "$top/usr/bin/couriertls" -server -tcpd -user=courier &
+all="$all $!"
+trap 'kill $all' TERM
+wait
+wait
+"""
+
+
+@contextlib.contextmanager
+def courier(place, mail):
+    ports, mine = free_ports(), place + ".alone"
+    os.makedirs(mine, exist_ok=True)
+    make_certificate(mine)
+    both = ""
+    for file in ("key", "cert"):
+        with open("%s/%s.pem" % (mine, file), encoding="utf-8") as f:
+            both += f.read()
+    top = find(COURIER_TCPD)[:-len(COURIER_TCPD)]
+    with alone(place, mail, ["sh", "-c", COURIER, top] +
+               [str(port) for port in ports] + [mine + "/log"],
+               {"courier/pop3d.pem": both},
+               LIBRARIES + ("/usr/lib", "/usr/lib/courier-authlib")) as (p, meter):
+        for port in ports:
+            await_port(port, p)
+        yield Peer(*ports, meter)
+
+
+CYRUS_BIN = "/usr/lib/cyrus/bin"
+CYRUS = """configdirectory: %(mine)s/config
+defaultpartition: default
+partition-default: %(mine)s/spool
+cyrus_user: cyrus
+cyrus_group: mail
+servername: localhost
+autocreate_quota: 0
+allowplaintext: yes
+popminpoll: 0
+sasl_mech_list: PLAIN
+sasl_pwcheck_method: auxprop
+sasl_auxprop_plugin: sasldb
+sasl_sasldb_path: %(mine)s/sasldb2
+tls_server_cert: %(mine)s/cert.pem
+tls_server_key: %(mine)s/key.pem
+tls_session_timeout: 0
+"""
+CYRUS_SERVICES = """START {
+  recover cmd="%(ctl)s"
+}
+SERVICES {
+  pop3  maxchild=5000 listen="127.0.0.1:%(port)d" cmd="%(pop3d)s"
+  pop3s maxchild=5000 listen="127.0.0.1:%(tls)d" cmd="%(pop3d)s -s"
+}
+"""
+CYRUS_START = """set -e
+mine=$0 bin=$1 db_load=$2
+chown -R cyrus: "$mine/config" "$mine/spool" "$mine/key.pem"
+"$db_load" -T -t hash -f "$mine/passwords" "$mine/sasldb2"
+chown cyrus: "$mine/sasldb2"
+exec "$bin/master" -C "$mine/imapd.conf" -M "$mine/cyrus.conf" -p "$mine/pid" -D
+"""
+
+
+def configure_cyrus(mine, mail, ports):
+    """In an empty directory; there is nobody's mailbox yet."""
+    shutil.rmtree(mine, ignore_errors=True)
+    for name in ("config/socket", "spool"):
+        os.makedirs("%s/%s" % (mine, name))
+    make_certificate(mine)
+    programs, conf = find(CYRUS_BIN), mine + "/imapd.conf"
+    words = {"mine": mine, "port": ports[0], "tls": ports[1],
+             "ctl": "%s/ctl_cyrusdb -C %s -r" % (programs, conf),
+             "pop3d": "%s/pop3d -U 30 -C %s" % (programs, conf)}
+    write(conf, CYRUS % words)
+    write(mine + "/cyrus.conf", CYRUS_SERVICES % words)
+    write(mine + "/passwords", "".join(
+        "%s\\00localhost\\00userPassword\n%s\n" % (user, PASSWORD)
+        for user in mail.users))
+
+
+def fill_cyrus_mailbox(maildir, port, user, spool):
+    """A mailbox is made by the first login: it is the one that is new then."""
+    pattern = spool + "/uuid/*/*/*"
+    old = set(glob.glob(pattern))
+    session = poplib.POP3("127.0.0.1", port)
+    session.user(user)
+    session.pass_(PASSWORD)
+    session.quit()
+    box, = set(glob.glob(pattern)) - old
+    owner = os.stat(spool)
+    for n, name in enumerate(sorted(os.listdir(maildir)), 1):
+        with open("%s/%s" % (maildir, name), "rb") as f:
+            text = f.read().replace(b"\n", b"\r\n")
+        with open("%s/%d." % (box, n), "wb") as f:
             f.write(text)
-        os.chmod(path, 0o644 if line else 0o600)
-        subprocess.run(["mount", "--bind", path, "/etc/" + file], check=True)
+            os.fchown(f.fileno(), owner.st_uid, owner.st_gid)
+
+
+@contextlib.contextmanager
+def cyrus(place, mail):
+    """It keeps mail in files and indexes of its own, made of the Maildirs."""
+    ports, mine = free_ports(), place + ".alone"
+    configure_cyrus(mine, mail, ports)
+    with alone(place, mail, ["sh", "-c", CYRUS_START, mine, find(CYRUS_BIN),
+                             find("/usr/bin/db5.3_load")],
+               libraries=LIBRARIES) as (p, meter):
+        for port in ports:
+            await_port(port, p)
+        for user in mail.users:
+            fill_cyrus_mailbox("%s/%s/Maildir/cur" % (place, user), ports[0],
+                               user, mine + "/spool")
+        subprocess.run(["nsenter", "--mount", "--target", str(p.pid),
+                        find(CYRUS_BIN) + "/reconstruct", "-C",
+                        mine + "/imapd.conf", "-r", "user"], check=True,
+                       env=environment(LIBRARIES), stdout=subprocess.DEVNULL)
+        yield Peer(*ports, meter)
 
 
 class Kind:
     """start: how to start it; here: can it be had; system: its users are the
-    system's."""
+    system's; mail: options for mkmail.py; tls: it has TLS; cold: it can do
+    without an index."""
 
-    def __init__(self, start, here=lambda: True, system=False):
+    def __init__(self, start, here=lambda: True, system=False, mail=(), tls=True,
+                 cold=True):
         self.start, self.here, self.system = start, here, system
+        self.mail, self.tls, self.cold = mail, tls, cold
+
+    def can(self, work):
+        """What is in the names of Maildirs, mbox files have nowhere."""
+        return self.here() and (self.tls or not work.tls) and (
+            self.cold or not work.cold) and not (
+                work.mail.names and "mbox" in self.mail)
 
 
 def is_root():
     return os.geteuid() == 0
 
+
+def has(program):
+    return lambda: is_root() and find(program) is not None
+
+
+MAILDIR = ("--chown",)
+MBOX = ("--chown", "--format", "mbox", "--path", "")
 
 PEERS = {
     "nullpop": Kind(nullpop),
@@ -283,4 +572,12 @@ PEERS = {
     "dove-def": Kind(dovecot(), has_dovecot),
     "dove-hp": Kind(dovecot(HIGH_PERFORMANCE % ""), has_dovecot),
     "dove-hpcl": Kind(dovecot(HIGH_PERFORMANCE % MANY_CLIENTS), has_dovecot),
+    "popa3d": Kind(by_inetd("/usr/sbin/popa3d"), has("/usr/sbin/popa3d"),
+                   mail=MBOX, tls=False),
+    "solid-pop3d": Kind(by_inetd("/usr/sbin/solid-pop3d",
+                                 {"spop3d.conf": SOLID}),
+                        has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False),
+    "courier": Kind(courier, has(COURIER_TCPD), mail=MAILDIR),
+    "cyrus": Kind(cyrus, has(CYRUS_BIN + "/pop3d"), mail=MAILDIR, cold=False),
+    "mailutils": Kind(mailutils, has("/usr/sbin/pop3d"), mail=MAILDIR),
 }
