@@ -535,18 +535,19 @@ def cyrus(place, mail):
 class Kind:
     """start: how to start it; here: can it be had; system: its users are the
     system's; mail: options for mkmail.py; tls: it has TLS; cold: it can do
-    without an index."""
+    without an index; most: messages in a maildrop, as many as it can serve."""
 
     def __init__(self, start, here=lambda: True, system=False, mail=(), tls=True,
-                 cold=True):
+                 cold=True, most=10 ** 9):
         self.start, self.here, self.system = start, here, system
-        self.mail, self.tls, self.cold = mail, tls, cold
+        self.mail, self.tls, self.cold, self.most = mail, tls, cold, most
 
     def can(self, work):
         """What is in the names of Maildirs, mbox files have nowhere."""
         return self.here() and (self.tls or not work.tls) and (
-            self.cold or not work.cold) and not (
-                work.mail.names and "mbox" in self.mail)
+            self.cold or not work.cold) and (
+                work.mail.messages <= self.most) and not (
+                    work.mail.names and "mbox" in self.mail)
 
 
 def is_root():
@@ -576,8 +577,10 @@ PEERS = {
                    mail=MBOX, tls=False),
     "solid-pop3d": Kind(by_inetd("/usr/sbin/solid-pop3d",
                                  {"spop3d.conf": SOLID}),
-                        has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False),
+                        has("/usr/sbin/solid-pop3d"), mail=MAILDIR, tls=False,
+                        most=50000),
     "courier": Kind(courier, has(COURIER_TCPD), mail=MAILDIR),
     "cyrus": Kind(cyrus, has(CYRUS_BIN + "/pop3d"), mail=MAILDIR, cold=False),
-    "mailutils": Kind(mailutils, has("/usr/sbin/pop3d"), mail=MAILDIR),
+    "mailutils": Kind(mailutils, has("/usr/sbin/pop3d"), mail=MAILDIR,
+                      most=50000),
 }

@@ -257,8 +257,11 @@ def removed(s):
 
 def without_vanished(records):
     """Dovecot has not seen the name of what has gone before it looked."""
-    return records[:-2] if [r[0] for r in records[-2:]] == \
-        ["dispose-intent", "vanished"] else records
+    events = [r[0] for r in records]
+    for last in (["dispose-intent", "vanished"], ["would-dispose"]):
+        if events[-len(last):] == last:
+            return records[:-len(last)]
+    return records
 
 
 def compare_records(t, gone, mine, its):
