@@ -36,9 +36,13 @@ struct pk_policy_client {
 	struct pk_packets out;
 	uint32_t last_id;
 	bool silent;			/* it has let a question time out */
-	uint8_t buf[PK_WIRE_MAX];	/* of the packet being made */
-	uint8_t in[PK_WIRE_MAX + 1];
 };
+
+/*
+ * The packet that is being made, and the one that is being read.  Not of each
+ * client: what packets do not need of them takes no memory of a process.
+ */
+static uint8_t packet_out[PK_WIRE_MAX], packet_in[PK_WIRE_MAX + 1];
 
 static int64_t
 now(void)
@@ -134,6 +138,12 @@ disconnect(struct pk_policy_client *c)
 	all_away(c);
 }
 
+static ssize_t
+receive(int fd)
+{
+	return recv(fd, packet_in, sizeof(packet_in), MSG_DONTWAIT);
+}
+
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -146,13 +156,13 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	for (i = 0; i < 32 && c->fd == fd; i++) {
-		n = recv(fd, c->in, sizeof(c->in), MSG_DONTWAIT);
+		n = receive(fd);
 		/* It ended with questions unread: its answers are there. */
 		if (n < 0 && errno == ECONNRESET)
-			n = recv(fd, c->in, sizeof(c->in), MSG_DONTWAIT);
+			n = receive(fd);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (n <= 0 || !pk_wire_open(&w, c->in, (size_t)n, &head)) {
+		if (n <= 0 || !pk_wire_open(&w, packet_in, (size_t)n, &head)) {
 			disconnect(c);
 			return;
 		}
@@ -224,7 +234,7 @@ void
 pk_policy_client_begin(struct pk_policy_client *c, struct pk_wire *w,
     enum pk_wire_type type, uint32_t flags)
 {
-	pk_wire_begin(w, c->buf, type, flags, ++c->last_id);
+	pk_wire_begin(w, packet_out, type, flags, ++c->last_id);
 }
 
 static bool
