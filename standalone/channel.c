@@ -77,11 +77,27 @@ pk_session_end_name(enum pk_session_end end)
 	return names[end];
 }
 
+/* More than the system's default may be for the privileged alone: see socket(7). */
+static void
+make_room(int fd)
+{
+	int octets = PK_CHANNEL_ROOM;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &octets,
+	    sizeof(octets)) != 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &octets,
+		    sizeof(octets));
+}
+
 int
 pk_channel_pair(int fds[2], bool nonblock)
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
-	    (nonblock ? SOCK_NONBLOCK : 0), 0, fds);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+	    (nonblock ? SOCK_NONBLOCK : 0), 0, fds) != 0)
+		return -1;
+	make_room(fds[0]);
+	make_room(fds[1]);
+	return 0;
 }
 
 /* Octets of a message, its tail included. */

@@ -203,7 +203,14 @@ union pk_msg {
 };
 
 /*
- * Make a connected pair, close-on-exec; nonblocking where asked for.
+ * Octets that may wait in a channel: a message of each of some 10,000 clients
+ * that log in at the same instant, for none has more than one on its way.
+ */
+#define PK_CHANNEL_ROOM	(24 * 1024 * 1024)
+
+/*
+ * Make a connected pair, close-on-exec; nonblocking where asked for.  Without
+ * CAP_NET_ADMIN it has no more room than net.core.wmem_max.
  * 0, or -1 and errno.
  */
 int pk_channel_pair(int fds[2], bool nonblock)

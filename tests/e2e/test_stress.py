@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: ISC
 """
+import hashlib
 import os
 import re
 import signal
@@ -70,6 +71,30 @@ def half_closed():
             check(c.status().startswith(b"+OK"), "DELE, QUIT")
         check(c.at_end(), "closed")
         same(s.stored(), [], "left")
+
+
+@test
+def all_in_one_instant():
+    """700 logins while auth does not run wait for it, and none is refused"""
+    needs_root()		# else a channel has the room that the system allows
+    with Server(settings=["max-connections = 1000", "max-per-address = 1000",
+                          "apop-through = store"]) as s:
+        clients = [s.connect() for _ in range(700)]
+        auth = s.role("auth")
+        os.kill(auth, signal.SIGSTOP)
+        try:
+            for c in clients:
+                stamp = c.greeting[c.greeting.index(b"<"):]
+                stamp = stamp[:stamp.index(b">") + 1]
+                digest = hashlib.md5(stamp + s.secret("ann").encode())
+                c.send("APOP ann %s\r\nQUIT\r\n" % digest.hexdigest())
+            time.sleep(0.5)
+        finally:
+            os.kill(auth, signal.SIGCONT)
+        for c in clients:
+            reply = c.status()
+            check(b"[SYS/" not in reply, reply)
+            c.close()
 
 
 @test
