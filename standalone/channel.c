@@ -77,9 +77,15 @@ pk_session_end_name(enum pk_session_end end)
 	return names[end];
 }
 
-/* More than the system's default may be for the privileged alone: see socket(7). */
-static void
-make_room(int fd)
+int
+pk_channel_pair(int fds[2], bool nonblock)
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+	    (nonblock ? SOCK_NONBLOCK : 0), 0, fds);
+}
+
+void
+pk_channel_make_room(int fd)
 {
 	int octets = PK_CHANNEL_ROOM;
 
@@ -87,17 +93,6 @@ make_room(int fd)
 	    sizeof(octets)) != 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &octets,
 		    sizeof(octets));
-}
-
-int
-pk_channel_pair(int fds[2], bool nonblock)
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
-	    (nonblock ? SOCK_NONBLOCK : 0), 0, fds) != 0)
-		return -1;
-	make_room(fds[0]);
-	make_room(fds[1]);
-	return 0;
 }
 
 /* Octets of a message, its tail included. */

@@ -203,18 +203,24 @@ union pk_msg {
 };
 
 /*
- * Octets that may wait in a channel: a message of each of some 10,000 clients
- * that log in at the same instant, for none has more than one on its way.
- */
-#define PK_CHANNEL_ROOM	(24 * 1024 * 1024)
-
-/*
- * Make a connected pair, close-on-exec; nonblocking where asked for.  Without
- * CAP_NET_ADMIN it has no more room than net.core.wmem_max.
+ * Make a connected pair, close-on-exec; nonblocking where asked for.
  * 0, or -1 and errno.
  */
 int pk_channel_pair(int fds[2], bool nonblock)
     __attribute__((__warn_unused_result__));
+
+/*
+ * Octets that may wait in a channel of logins: a message of each of some 10,000
+ * clients that log in at the same instant, for none has more than one on its
+ * way.
+ */
+#define PK_CHANNEL_ROOM	(24 * 1024 * 1024)
+
+/*
+ * Let so much of what is sent at fd wait; without CAP_NET_ADMIN no more than
+ * net.core.wmem_max.  See socket(7).
+ */
+void pk_channel_make_room(int fd);
 
 /*
  * Send a message of type, with descriptor pass if it is not -1 (it stays the

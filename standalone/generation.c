@@ -453,6 +453,17 @@ pk_generations_policy(void)
 		send_policy(g);
 }
 
+/* Each end may have a message of every client on its way. */
+static bool
+make_pair(int fds[2])
+{
+	if (pk_channel_pair(fds, true) != 0)
+		return false;
+	pk_channel_make_room(fds[0]);
+	pk_channel_make_room(fds[1]);
+	return true;
+}
+
 bool
 pk_generation_start(void)
 {
@@ -461,9 +472,8 @@ pk_generation_start(void)
 	int net[2] = { -1, -1 }, auth[2] = { -1, -1 }, both[2] = { -1, -1 };
 	bool ok = false;
 
-	if (g == NULL || users == NULL || pk_channel_pair(net, true) != 0 ||
-	    pk_channel_pair(auth, true) != 0 ||
-	    pk_channel_pair(both, true) != 0) {
+	if (g == NULL || users == NULL || !make_pair(net) ||
+	    !make_pair(auth) || !make_pair(both)) {
 		free(g);
 		g = NULL;
 		goto done;
