@@ -285,8 +285,6 @@ process_start(const struct pk_settings *settings, const struct pk_account *a)
 
 	if (pk_channel_pair(pair, true) != 0)
 		return NULL;
-	/* Not at its end: it is trusted with nothing that is ours. */
-	pk_channel_make_room(pair[0]);
 	pid = pk_role_fork();
 	if (pid == 0) {
 		pk_sandbox_close(STDERR_FILENO + 1, &pair[1], 1);

@@ -742,12 +742,15 @@ class Client:
         with contextlib.suppress(OSError):
             self.socket.close()
 
-    def apop(self, user, secret):
+    def apop_command(self, user, secret):
         check(b"<" in self.greeting, "no timestamp in %r" % self.greeting)
         stamp = self.greeting[self.greeting.index(b"<"):
                               self.greeting.index(b">") + 1]
         digest = hashlib.md5(stamp + secret.encode()).hexdigest()
-        return self.command("APOP %s %s" % (user, digest))
+        return "APOP %s %s" % (user, digest)
+
+    def apop(self, user, secret):
+        return self.command(self.apop_command(user, secret))
 
 
 def unstuff(raw):

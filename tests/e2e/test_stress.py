@@ -2,7 +2,6 @@
 
 SPDX-License-Identifier: ISC
 """
-import hashlib
 import os
 import re
 import signal
@@ -84,10 +83,7 @@ def all_in_one_instant():
         os.kill(auth, signal.SIGSTOP)
         try:
             for c in clients:
-                stamp = c.greeting[c.greeting.index(b"<"):]
-                stamp = stamp[:stamp.index(b">") + 1]
-                digest = hashlib.md5(stamp + s.secret("ann").encode())
-                c.send("APOP ann %s\r\nQUIT\r\n" % digest.hexdigest())
+                c.send(c.apop_command("ann", s.secret("ann")) + "\r\nQUIT\r\n")
             time.sleep(0.5)
         finally:
             os.kill(auth, signal.SIGCONT)
